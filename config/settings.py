@@ -1,0 +1,136 @@
+"""Settings of all processes, read from `OPENCHANNEL_*` variables and `.env`.
+
+Only composition roots (the modules of `cli`) import this module; everything below gets plain values.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "OPENCHANNEL_"
+DELIMITER = "__"
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. The message names every bad or unknown one and says what to do."""
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(_Group):
+    """PostgreSQL, the truth of the system."""
+
+    url: SecretStr | None = Field(None, description="postgresql://user:password@host:port/name; embedded if not given")
+    pool_size: int = Field(6, ge=1, le=100, description="connections that a web process keeps at the most")
+    statement_timeout: float = Field(30.0, gt=0, description="seconds")
+    lock_timeout: float = Field(5.0, gt=0, description="seconds")
+    idle_in_transaction_timeout: float = Field(10.0, gt=0, description="seconds until a stopped process loses its locks")
+
+
+class BrokerSettings(_Group):
+    """Redis or Valkey, which carries hints that may be lost at any moment."""
+
+    url: SecretStr | None = Field(None, description="redis://:password@host:port/db; embedded if not given")
+    visibility_timeout: float = Field(60.0, ge=1, description="seconds until an unacknowledged task is sent again")
+
+
+class WebSettings(_Group):
+    """The web process: webhooks, the operators' API, health and metrics."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535, description="0 takes a free one")
+    public_url: str = Field("", description="how providers reach us, https://desk.example.org; empty: as requested")
+    body_limit: int = Field(4 * 1024 * 1024, ge=1024, description="bytes of a webhook's body")
+    accept_window: float = Field(0.004, ge=0, le=1, description="seconds for which a group commit collects requests")
+    accept_limit: int = Field(500, ge=1, le=5000, description="messages in one group commit")
+    accept_backlog: int = Field(20_000, ge=1, description="messages that may wait for a commit before 503")
+
+
+class WorkerSettings(_Group):
+    """The Celery workers."""
+
+    processes: int = Field(2, ge=1, le=256, description="solo workers that `openchannel up` starts, best one per core")
+    batch_limit: int = Field(500, ge=1, le=5000, description="inbox items that one task takes")
+    retry_for: float = Field(60.0, ge=0, description="seconds from an item's first failure to its dead letter")
+    delivery_timeout: float = Field(8.0, gt=0, le=25, description="seconds for one call of a channel's API")
+    delivery_retry_for: float = Field(3600.0, ge=0, description="seconds from a delivery's first try to giving up")
+
+
+class ClockSettings(_Group):
+    """The clock: the sweeper and retention."""
+
+    interval: float = Field(0.5, gt=0, le=60, description="seconds between two looks")
+    stale_after: float = Field(2.0, ge=0, description="seconds that an item may wait before its step is hinted again")
+    key_retention_days: int = Field(30, ge=8, description="days for which a webhook's key is remembered")
+
+
+class LogSettings(_Group):
+    """structlog's output."""
+
+    format: Literal["auto", "json", "console"] = Field("auto", description="auto: colours in a terminal, JSON elsewhere")
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class Settings(BaseSettings):
+    """All settings; a nested one is named `OPENCHANNEL_WEB__PORT`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, env_file=".env", extra="ignore", frozen=True
+    )
+
+    data_dir: Path = Field(Path(".data"), description="folder of the embedded servers, logs and generated secrets")
+    secret_key: SecretStr | None = Field(
+        None, description="32 bytes, urlsafe base64; hashes external ids and encrypts channel secrets"
+    )
+    api_token: SecretStr | None = Field(None, description="bearer token of the service role, for the look-up API")
+    database: DatabaseSettings = DatabaseSettings()
+    broker: BrokerSettings = BrokerSettings()
+    web: WebSettings = WebSettings()
+    worker: WorkerSettings = WorkerSettings()
+    clock: ClockSettings = ClockSettings()
+    log: LogSettings = LogSettings()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; `overrides` go before the environment.
+
+    Raises SettingsError that names all bad and all unknown settings at once.
+    """
+    problems = [f"{name}: not a setting of openchannel; see docs/settings.md" for name in _unknown_names()]
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        for detail in error.errors(include_input=False):
+            if detail["type"] != "extra_forbidden":  # named above already
+                name = PREFIX + DELIMITER.join(str(part) for part in detail["loc"]).upper()
+                problems.append(f"{name}: {detail['msg']}")
+    if problems:
+        raise SettingsError("\n".join(sorted(set(problems))))
+    return settings
+
+
+def known_names() -> set[str]:
+    """Every variable name that `Settings` reads."""
+    return {PREFIX + name.upper() for name in _field_names(Settings)}
+
+
+def _field_names(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, _Group):
+            yield name
+            yield from (f"{name}{DELIMITER}{inner}" for inner in _field_names(field.annotation))
+        else:
+            yield name
+
+
+def _unknown_names() -> list[str]:
+    given = {name.upper() for name in (*os.environ, *dotenv_values(".env")) if name.upper().startswith(PREFIX)}
+    # The test suite's own variables say where its servers are; they never reach a product process's settings.
+    return sorted(name for name in given - known_names() if not name.startswith(PREFIX + "TEST_"))

@@ -1,0 +1,55 @@
+"""Errors of the store: the driver's, sorted by what the caller can do about them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+import psycopg
+import psycopg_pool
+
+AWAY_CLASSES = frozenset({"08", "25", "40", "53", "55", "57"})
+"""SQLSTATE classes that say nothing of the data: no connection, deadlock, no resources, a lock, a shutdown."""
+
+REFUSED_CLASSES = frozenset({"22", "23", "54"})
+"""SQLSTATE classes with which PostgreSQL refuses a value: bad data, a constraint, a limit of size."""
+
+
+class StoreError(Exception):
+    """Something went wrong in the store. `reason` is stable: metric label and dead letter's group."""
+
+    reason: ClassVar[str] = "store"
+
+
+class DatabaseAwayError(StoreError):
+    """PostgreSQL cannot do it now, or the outcome is unknown. It says nothing of the data: try again later."""
+
+    reason = "database_away"
+
+
+class RowRefusedError(StoreError):
+    """PostgreSQL refuses a value. The same data will be refused again."""
+
+    reason = "refused_by_database"
+
+
+class StaleClaimError(StoreError):
+    """An item is no longer where this worker claimed it; nothing was changed."""
+
+    reason = "stale_claim"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into DatabaseAwayError and RowRefusedError; programming errors stay what they are."""
+    try:
+        yield
+    except psycopg_pool.PoolTimeout as error:
+        raise DatabaseAwayError("no connection to PostgreSQL could be had in time") from error
+    except psycopg.Error as error:
+        sqlstate = error.sqlstate or ""
+        if sqlstate[:2] in REFUSED_CLASSES:
+            raise RowRefusedError(f"{sqlstate} {type(error).__name__}") from error
+        lost = not sqlstate and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+        if lost or sqlstate[:2] in AWAY_CLASSES:
+            raise DatabaseAwayError(f"{sqlstate or 'connection'} {type(error).__name__}: {error}") from error
+        raise

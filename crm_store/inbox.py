@@ -1,0 +1,324 @@
+"""The inbox: accepting items, claiming them for a step, moving them on."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby, takewhile
+
+from config.topology import INBOX_STEPS, Step, next_step
+from crm_store import ledger
+from crm_store.database import Connection
+from crm_store.errors import StaleClaimError
+from crm_store.queries import Queries
+
+_SQL = Queries("inbox")
+
+DONE = "done"
+IGNORED = "ignored"
+DEAD = "dead"
+FIRST_STAGE = INBOX_STEPS[0].value
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """An event that is to be accepted.
+
+    key_hash: what makes a second delivery recognisable. chat: external id of its conversation, None where it has
+    none. message: normalised, as JSON; None if it could not be read. stage: the first step, `ignored` or `dead`.
+    """
+
+    channel_id: int
+    key_hash: bytes
+    received_at: datetime
+    raw: bytes
+    message: str | None = None
+    headers: str | None = None
+    chat: str | None = None
+    customer_id: str = ""
+    name: str = ""
+    stage: str = FIRST_STAGE
+    reason: str | None = None
+    failed_in: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedItem:
+    """An item whose chat this transaction has locked.
+
+    batch_limit: under suspicion of having crashed a worker, so run it with at most so many items in all.
+    """
+
+    inbox_id: int
+    chat_id: int
+    chat_seq: int | None
+    batch_limit: int | None = None
+    card_id: int | None = None
+    dialog_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a step may take now.
+
+    lines: per chat, the items that may enter, in the chat's order; a batch takes any of the lines' beginnings.
+    full: whether more items wait than were looked at. left: named items whose chat another worker has.
+    """
+
+    lines: tuple[tuple[ClaimedItem, ...], ...] = ()
+    full: bool = False
+    left: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ItemMessage:
+    """What a claimed item says. message: normalised, as JSON; None if the caller has it already."""
+
+    inbox_id: int
+    channel_id: int
+    message: str | None
+    found: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where an item goes from here; None leaves a column as it is."""
+
+    inbox_id: int
+    stage: str
+    reason: str | None = None
+    chat_seq: int | None = None
+    found: str | None = None
+    card_id: int | None = None
+    dialog_id: int | None = None
+
+
+def accept(connection: Connection, items: Sequence[NewItem], day: date) -> list[int | None]:
+    """Insert items in the order given, as part of the caller's transaction.
+
+    Returns the inbox id of each, or None for one that had been accepted before.
+    """
+    fresh = _insert_keys(connection, items, day)
+    accepted = [item for item in items if fresh.pop((item.channel_id, item.key_hash), None) is item]
+    if not accepted:
+        return [None] * len(items)
+    with connection.pipeline():
+        _insert_chats(connection, [item for item in accepted if item.chat is not None])
+        cursor = connection.execute(
+            _SQL["insert_items"],
+            {
+                "channel_ids": [item.channel_id for item in accepted],
+                "chats": [item.chat for item in accepted],
+                "received_ats": [item.received_at for item in accepted],
+                "messages": [item.message for item in accepted],
+                "raws": [item.raw for item in accepted],
+                "headers": [item.headers for item in accepted],
+                "stages": [item.stage for item in accepted],
+                "reasons": [item.reason for item in accepted],
+            },
+        )
+        ledger.enter(
+            connection,
+            {
+                "accepted": len(accepted),
+                IGNORED: sum(item.stage == IGNORED for item in accepted),
+                DEAD: sum(item.stage == DEAD for item in accepted),
+            },
+        )
+        ids = {id(item): inbox_id for item, (inbox_id,) in zip(accepted, cursor.fetchall(), strict=True)}
+        _insert_unread(connection, [(ids[id(item)], item) for item in accepted if item.stage == DEAD])
+    return [ids.get(id(item)) for item in items]
+
+
+def _insert_keys(connection: Connection, items: Sequence[NewItem], day: date) -> dict[tuple[int, bytes], NewItem]:
+    first: dict[tuple[int, bytes], NewItem] = {}
+    for item in items:
+        first.setdefault((item.channel_id, item.key_hash), item)
+    rows = connection.execute(
+        _SQL["insert_keys"],
+        {
+            "channel_ids": [channel_id for channel_id, _ in first],
+            "key_hashes": [key_hash for _, key_hash in first],
+            "days": [day] * len(first),
+        },
+    ).fetchall()
+    return {(channel_id, bytes(key_hash)): first[channel_id, bytes(key_hash)] for channel_id, key_hash in rows}
+
+
+def _insert_chats(connection: Connection, items: Sequence[NewItem]) -> None:
+    connection.execute(
+        _SQL["insert_chats"],
+        {
+            "channel_ids": [item.channel_id for item in items],
+            "chats": [item.chat for item in items],
+            "customers": [item.customer_id for item in items],
+            "names": [item.name for item in items],
+        },
+    )
+
+
+def _insert_unread(connection: Connection, dead: Sequence[tuple[int, NewItem]]) -> None:
+    if dead:
+        connection.execute(
+            _SQL["insert_unread"],
+            {
+                "inbox_ids": [inbox_id for inbox_id, _ in dead],
+                "steps": [item.failed_in for _, item in dead],
+                "reasons": [item.reason for _, item in dead],
+                "errors": [item.error for _, item in dead],
+            },
+        )
+
+
+def claim(connection: Connection, step: Step, named: Collection[int], limit: int, waited: float) -> Claim:
+    """Lock whole chats and read what of them may enter `step` now, as part of the caller's transaction.
+
+    Looks at the named items, and at up to `limit` of those that have waited longest, at least `waited` seconds.
+    An item may enter only if no item of its chat stands before it that is unfinished in an earlier step or is
+    being retried in this one; what stands behind a retried item is deferred to that item's time.
+    """
+    locked, full = _lock_chats(connection, step, named, limit, waited)
+    lines: list[tuple[ClaimedItem, ...]] = []
+    deferred: dict[int, datetime] = {}
+    for _, chat_rows in groupby(_pending(connection, step, locked, limit), key=lambda row: row.item.chat_id):
+        rows = list(chat_rows)
+        line = tuple(row.item for row in takewhile(lambda row: row.may_enter(step), rows))
+        if line:
+            lines.append(line)
+        _defer_behind(rows[len(line) :], step, deferred)
+    if deferred:
+        connection.execute(
+            _SQL["defer_items"],
+            {"step": step, "inbox_ids": list(deferred), "due_ats": list(deferred.values())},
+        )
+    return Claim(tuple(lines), full, _left(connection, step, named, lines, deferred))
+
+
+@dataclass(frozen=True, slots=True)
+class _PendingRow:
+    item: ClaimedItem
+    stage: str
+    is_due: bool
+    due_at: datetime
+
+    def may_enter(self, step: Step) -> bool:
+        return self.stage == step and self.is_due
+
+
+def _lock_chats(
+    connection: Connection, step: Step, named: Collection[int], limit: int, waited: float
+) -> tuple[list[int], bool]:
+    """Ids of the chats that could be locked, and whether more items wait than were looked at."""
+    locked: set[int] = set()
+    full = False
+    for window in range(_WINDOWS):
+        rows = connection.execute(
+            _SQL["candidate_chats"],
+            {
+                "step": step,
+                "named": list(named) if window == 0 else [],
+                "waited": waited,
+                "limit": limit,
+                "offset": window * limit,
+            },
+        ).fetchall()
+        full = 0 < limit <= len(rows)
+        candidates = {chat_id for (chat_id,) in rows} - locked
+        if candidates:
+            got = connection.execute(_SQL["lock_chats"], {"chat_ids": sorted(candidates)}).fetchall()
+            locked.update(chat_id for (chat_id,) in got)
+        # A stopped worker may hold the chats that have waited longest: look behind them.
+        if not full or 2 * len(locked) >= len(candidates):
+            break
+    return sorted(locked), full
+
+
+_WINDOWS = 3
+
+
+def _pending(connection: Connection, step: Step, chat_ids: Sequence[int], limit: int) -> list[_PendingRow]:
+    if not chat_ids:
+        return []
+    rows = connection.execute(
+        _SQL["pending_of_chats"], {"chat_ids": chat_ids, "step": step, "limit": max(limit, 1)}
+    ).fetchall()
+    return [
+        _PendingRow(
+            ClaimedItem(inbox_id, chat_id, chat_seq, batch_limit, card_id, dialog_id), stage, is_due, due_at
+        )
+        for inbox_id, chat_id, chat_seq, stage, is_due, due_at, batch_limit, card_id, dialog_id in rows
+    ]
+
+
+def _defer_behind(rest: Sequence[_PendingRow], step: Step, deferred: dict[int, datetime]) -> None:
+    if rest and rest[0].stage == step:
+        retried = rest[0]
+        deferred.update(
+            (row.item.inbox_id, retried.due_at) for row in rest[1:] if row.stage == step and row.is_due
+        )
+
+
+def _left(
+    connection: Connection,
+    step: Step,
+    named: Collection[int],
+    lines: Iterable[tuple[ClaimedItem, ...]],
+    deferred: Collection[int],
+) -> tuple[int, ...]:
+    missing = set(named).difference((item.inbox_id for line in lines for item in line), deferred)
+    if not missing:
+        return ()
+    rows = connection.execute(_SQL["still_here"], {"inbox_ids": list(missing), "step": step}).fetchall()
+    return tuple(inbox_id for (inbox_id,) in rows)
+
+
+def read_messages(
+    connection: Connection, inbox_ids: Sequence[int], carried: Collection[int] = ()
+) -> dict[int, ItemMessage]:
+    """Messages of claimed items by inbox id; not the text of those that the task `carried`."""
+    rows = connection.execute(
+        _SQL["read_messages"], {"inbox_ids": list(inbox_ids), "carried": list(carried)}
+    ).fetchall()
+    return {row[0]: ItemMessage(*row) for row in rows}
+
+
+def move(connection: Connection, step: Step, moves: Sequence[Move]) -> None:
+    """Move claimed items out of `step`, and enter the finished ones into the ledger.
+
+    Raises StaleClaimError if one of them is no longer in `step`.
+    """
+    cursor = connection.execute(
+        _SQL["move_items"],
+        {
+            "step": step,
+            "inbox_ids": [move.inbox_id for move in moves],
+            "stages": [move.stage for move in moves],
+            "reasons": [move.reason for move in moves],
+            "chat_seqs": [move.chat_seq for move in moves],
+            "found": [move.found for move in moves],
+            "card_ids": [move.card_id for move in moves],
+            "dialog_ids": [move.dialog_id for move in moves],
+        },
+    )
+    if cursor.rowcount != len(moves):
+        raise StaleClaimError(f"{len(moves) - cursor.rowcount} of {len(moves)} items have left {step}")
+    ledger.enter(
+        connection,
+        {outcome: sum(move.stage == outcome for move in moves) for outcome in (DONE, IGNORED)},
+    )
+
+
+def stage_after(step: Step) -> str:
+    """The stage of an item that has gone through `step`."""
+    following = next_step(step)
+    return following.value if following else DONE
+
+
+def oldest_due(connection: Connection) -> dict[Step, float]:
+    """Seconds for which the oldest due item of each step has waited; steps with none are left out."""
+    return {Step(stage): waited for stage, waited in connection.execute(_SQL["oldest_due"]).fetchall()}
+
+
+def forget_keys(connection: Connection, days: int) -> int:
+    """Delete the keys of webhooks accepted more than `days` days ago; returns how many."""
+    return connection.execute(_SQL["forget_keys"], {"days": days}).rowcount

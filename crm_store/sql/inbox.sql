@@ -1,0 +1,191 @@
+-- The inbox: accepting, claiming, moving on.
+-- Lock order: chats (accept inserts them, claims lock them), then everything that a step locks.
+
+-- name: insert_keys
+-- Which of these are new. Sorted, so that two processes that insert the same keys never wait in a circle.
+INSERT INTO inbox_keys (channel_id, key_hash, day)
+SELECT channel_id, key_hash, day
+FROM unnest(%(channel_ids)s::bigint[], %(key_hashes)s::bytea[], %(days)s::date[]) AS given (channel_id, key_hash, day)
+ORDER BY channel_id, key_hash
+ON CONFLICT DO NOTHING
+RETURNING channel_id, key_hash
+
+-- name: insert_chats
+-- Sorted, as above. An existing chat is not locked.
+INSERT INTO chats (channel_id, external_id, customer_id, name)
+SELECT DISTINCT ON (channel_id, external_id) channel_id, external_id, customer_id, name
+FROM unnest(%(channel_ids)s::bigint[], %(chats)s::text[], %(customers)s::text[], %(names)s::text[])
+    AS given (channel_id, external_id, customer_id, name)
+ORDER BY channel_id, external_id
+ON CONFLICT DO NOTHING
+
+-- name: insert_items
+-- In the order given: ids follow the order of arrival, also over several processes (one sequence, no cache).
+WITH numbered AS (
+    SELECT nextval('inbox_id_seq') AS id, given.*
+    FROM (
+        SELECT *
+        FROM unnest(
+            %(channel_ids)s::bigint[], %(chats)s::text[], %(received_ats)s::timestamptz[], %(messages)s::jsonb[],
+            %(raws)s::bytea[], %(headers)s::jsonb[], %(stages)s::stage[], %(reasons)s::text[]
+        ) WITH ORDINALITY AS given (channel_id, chat, received_at, message, raw, headers, stage, reason, position)
+        ORDER BY position
+    ) AS given
+), kept AS (
+    INSERT INTO inbox (id, channel_id, received_at, message, raw, headers)
+    SELECT id, channel_id, received_at, message, raw, headers FROM numbered
+), placed AS (
+    INSERT INTO inbox_state (inbox_id, chat_id, stage, reason, finished_at)
+    SELECT numbered.id, chats.id, numbered.stage, numbered.reason, CASE WHEN numbered.stage >= 'done' THEN now() END
+    FROM numbered
+    LEFT JOIN chats ON chats.channel_id = numbered.channel_id AND chats.external_id = numbered.chat
+)
+SELECT id FROM numbered ORDER BY position
+
+-- name: insert_unread
+-- Dead letters of bodies that could not be read, or that PostgreSQL refused.
+INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback)
+SELECT inbox_id, step, reason, step || ':' || reason, 0, error, ''
+FROM unnest(%(inbox_ids)s::bigint[], %(steps)s::text[], %(reasons)s::text[], %(errors)s::text[])
+    AS given (inbox_id, step, reason, error)
+
+-- name: candidate_chats
+-- Chats of the named items, and of those that have waited longest in this step.
+SELECT chat_id FROM inbox_state WHERE inbox_id = ANY(%(named)s) AND stage = %(step)s
+UNION ALL (
+    SELECT chat_id FROM inbox_state
+    WHERE stage = %(step)s AND stage < 'done' AND due_at <= now() - %(waited)s * interval '1 second'
+    ORDER BY due_at
+    LIMIT %(limit)s OFFSET %(offset)s
+)
+
+-- name: lock_chats
+-- Those that another worker has are left out.
+SELECT id FROM chats WHERE id = ANY(%(chat_ids)s) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: still_here
+SELECT inbox_id FROM inbox_state WHERE inbox_id = ANY(%(inbox_ids)s) AND stage = %(step)s AND due_at <= now()
+
+-- name: pending_of_chats
+-- What stands in this step or before it, per locked chat, in the chat's order. A statement of its own, after the
+-- lock: a snapshot that is older than the lock would show items that another worker has moved on.
+SELECT
+    state.inbox_id, state.chat_id, state.chat_seq, state.stage, state.due_at <= clock_timestamp() AS is_due,
+    state.due_at, state.batch_limit, state.card_id, state.dialog_id
+FROM unnest(%(chat_ids)s::bigint[]) AS claimed (chat_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM inbox_state
+    WHERE inbox_state.chat_id = claimed.chat_id AND stage < 'done' AND stage <= %(step)s
+    ORDER BY chat_seq NULLS LAST, inbox_id
+    LIMIT %(limit)s OFFSET 0
+) AS state
+ORDER BY state.chat_id, state.chat_seq NULLS LAST, state.inbox_id
+
+-- name: read_messages
+-- Channel and normalised message of claimed items (not of those that the task carried), and what crm_lookup found.
+SELECT
+    inbox.id, inbox.channel_id, CASE WHEN inbox.id = ANY(%(carried)s) THEN NULL ELSE inbox.message::text END,
+    state.found::text
+FROM unnest(%(inbox_ids)s::bigint[]) AS claimed (inbox_id)
+JOIN inbox ON inbox.id = claimed.inbox_id
+JOIN inbox_state AS state ON state.inbox_id = claimed.inbox_id
+
+-- name: defer_items
+-- Items that stand behind one that is retried wait as long as it does, and not at the head of the line.
+UPDATE inbox_state AS state SET due_at = given.due_at
+FROM unnest(%(inbox_ids)s::bigint[], %(due_ats)s::timestamptz[]) AS given (inbox_id, due_at)
+WHERE state.inbox_id = given.inbox_id AND state.stage = %(step)s
+
+-- name: move_items
+-- To the next stage, on condition that they still stand in this one: a doubled or late task changes nothing.
+UPDATE inbox_state AS state SET
+    stage = given.stage, due_at = clock_timestamp(), attempts = 0, first_failed_at = NULL, crashes = 0,
+    batch_limit = NULL, reason = given.reason,
+    chat_seq = coalesce(given.chat_seq, state.chat_seq),
+    found = coalesce(given.found, state.found),
+    card_id = coalesce(given.card_id, state.card_id),
+    dialog_id = coalesce(given.dialog_id, state.dialog_id),
+    looked_up_at = CASE WHEN %(step)s = 'crm_lookup' THEN clock_timestamp() ELSE state.looked_up_at END,
+    bound_at = CASE WHEN %(step)s = 'bind_chat' THEN clock_timestamp() ELSE state.bound_at END,
+    carded_at = CASE WHEN %(step)s = 'ensure_card' THEN clock_timestamp() ELSE state.carded_at END,
+    distributed_at = CASE WHEN %(step)s = 'distribute' THEN clock_timestamp() ELSE state.distributed_at END,
+    finished_at = CASE WHEN given.stage >= 'done' THEN clock_timestamp() END
+FROM unnest(
+    %(inbox_ids)s::bigint[], %(stages)s::stage[], %(reasons)s::text[], %(chat_seqs)s::bigint[], %(found)s::jsonb[],
+    %(card_ids)s::bigint[], %(dialog_ids)s::bigint[]
+) AS given (inbox_id, stage, reason, chat_seq, found, card_id, dialog_id)
+WHERE state.inbox_id = given.inbox_id AND state.stage = %(step)s::text::stage
+
+-- name: begin_batch
+INSERT INTO batches (step, worker, backend_pid, backend_start, inbox_ids)
+VALUES (%(step)s, %(worker)s, %(backend_pid)s, %(backend_start)s, %(inbox_ids)s)
+RETURNING id, EXISTS (SELECT FROM batches WHERE inbox_ids && %(inbox_ids)s)
+
+-- name: end_batch
+DELETE FROM batches WHERE id = %(id)s
+
+-- name: end_batches_of_worker
+DELETE FROM batches WHERE worker = %(worker)s
+
+-- name: session_start
+SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()
+
+-- name: crashed_batches
+-- Batches of this step whose session is gone. One from before the server's start was not its worker's fault.
+DELETE FROM batches
+WHERE id IN (
+    SELECT id FROM batches
+    WHERE step = %(step)s AND NOT EXISTS (
+        SELECT FROM pg_stat_activity AS session
+        WHERE session.pid = batches.backend_pid AND session.backend_start = batches.backend_start
+    )
+    FOR UPDATE SKIP LOCKED
+)
+RETURNING inbox_ids, worker, started_at > pg_postmaster_start_time()
+
+-- name: suspect_items
+-- Items of a crashed batch are run again at half its size.
+UPDATE inbox_state SET batch_limit = least(batch_limit, %(limit)s)
+WHERE inbox_id = ANY(%(inbox_ids)s) AND stage = %(step)s
+
+-- name: count_crash
+UPDATE inbox_state SET crashes = crashes + 1, batch_limit = 1, first_failed_at = coalesce(first_failed_at, now())
+WHERE inbox_id = %(inbox_id)s AND stage = %(step)s
+RETURNING crashes
+
+-- name: failing_item
+-- A failed item as it stands now, locked, with the database's clock.
+SELECT attempts, first_failed_at, now() FROM inbox_state
+WHERE inbox_id = %(inbox_id)s AND stage = %(step)s
+FOR NO KEY UPDATE
+
+-- name: retry_item
+UPDATE inbox_state SET
+    attempts = attempts + 1, first_failed_at = coalesce(first_failed_at, now()), due_at = %(due_at)s, batch_limit = 1
+WHERE inbox_id = %(inbox_id)s
+
+-- name: bury_item
+UPDATE inbox_state SET stage = 'dead', reason = %(reason)s, finished_at = now()
+WHERE inbox_id = %(inbox_id)s AND stage = %(step)s
+
+-- name: insert_failure
+INSERT INTO failures (inbox_id, step, attempt, worker, reason, error, traceback)
+VALUES (%(inbox_id)s, %(step)s, %(attempt)s, %(worker)s, %(reason)s, %(error)s, %(traceback)s)
+
+-- name: insert_dead_letter
+INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback)
+VALUES (%(inbox_id)s, %(step)s, %(reason)s, %(fingerprint)s, %(attempts)s, %(error)s, %(traceback)s)
+
+-- name: oldest_due
+-- Since when the oldest due item of each step has waited, in seconds.
+SELECT step.stage::text, extract(epoch FROM now() - oldest.due_at)::float8
+FROM unnest('{crm_lookup,bind_chat,ensure_card,distribute,respond}'::stage[]) AS step (stage)
+CROSS JOIN LATERAL (
+    SELECT due_at FROM inbox_state
+    WHERE inbox_state.stage = step.stage AND inbox_state.stage < 'done' AND due_at <= now()
+    ORDER BY due_at LIMIT 1
+) AS oldest
+
+-- name: forget_keys
+-- Sorted by nothing: nobody waits for these rows.
+DELETE FROM inbox_keys WHERE day < current_date - %(days)s::integer

@@ -1,0 +1,102 @@
+"""Channels and open channels as the rules see them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One connected account: a Telegram bot, a WhatsApp number, a web form.
+
+    key: its name in the webhook's URL. account_id: the provider's id of the account, empty where it has none.
+    region: ISO 3166 code in which national phone numbers are read. secrets: the valid ones, newest first (two
+    during a rotation). config: what the adapter of this kind needs besides.
+    """
+
+    id: int
+    key: str
+    kind: str
+    name: str
+    open_channel_id: int
+    account_id: str = ""
+    region: str | None = None
+    secrets: tuple[str, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+    active: bool = True
+
+
+class CardMode(StrEnum):
+    """C1."""
+
+    LEAD = "lead"
+    DEAL = "deal"
+
+
+class DealPolicy(StrEnum):
+    """C1: what happens under a contact that has an active deal."""
+
+    REUSE = "reuse"
+    ALWAYS_NEW = "always_new"
+
+
+class CreateMode(StrEnum):
+    """C2."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
+class CreateWhen(StrEnum):
+    """C3."""
+
+    FIRST_MESSAGE = "first_message"
+    CONTACT_DETAILS = "contact_details"
+    FULL_DETAILS = "full_details"
+
+
+class Distribution(StrEnum):
+    """D2, D3, D4."""
+
+    EVENLY = "evenly"
+    STRICTLY = "strictly"
+    ALL = "all"
+
+
+class Counted(StrEnum):
+    """D7: which accepted dialogs count against `max_dialogs`; assigned ones always do."""
+
+    ALL = "all"
+    WITHOUT_ANSWERED = "without_answered"
+    WITHOUT_AWAITING_CUSTOMER = "without_awaiting_customer"
+    WITHOUT_CLOSING = "without_closing"
+
+
+AUTOMATIC_SOURCE = "automatic"
+
+
+class OpenChannelSettings(BaseModel):
+    """What an open channel is set to; the defaults are those of BEHAVIOUR.
+
+    create_when: None takes the default of the channel's kind (C3). source: `automatic` is the channel's kind and
+    name (C4). max_dialogs: per operator on this open channel; None is no limit (D7). nobody_available_text: sent
+    once per dialog when nobody is eligible (D8); empty sends nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    check_client_in_crm: bool = True
+    chat_tracker: bool = True
+    mode: CardMode = CardMode.LEAD
+    deals: DealPolicy = DealPolicy.REUSE
+    create: CreateMode = CreateMode.AUTOMATIC
+    create_when: CreateWhen | None = None
+    source: str = Field(AUTOMATIC_SOURCE, min_length=1, max_length=200)
+    distribution: Distribution = Distribution.EVENLY
+    check_availability: bool = True
+    max_dialogs: int | None = Field(None, ge=1)
+    counted: Counted = Counted.ALL
+    nobody_available_text: str = Field("", max_length=4000)
