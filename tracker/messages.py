@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, FiniteFloat, StringConstraints, model_validator
 
 from tracker.identifiers import Identifier
-from tracker.texts import Name, Text, clean_text
+from tracker.texts import Name, Text
 
 EARLIEST_SENT_AT = datetime(2005, 1, 1, tzinfo=UTC)
 LATEST_AHEAD = timedelta(days=1)
@@ -61,8 +61,9 @@ CUSTOMER_KINDS = frozenset(
 CHANGE_KINDS = frozenset({MessageKind.EDIT, MessageKind.DELETE, MessageKind.REACTION})
 """They change a message that is there, and make nothing (C5). All other kinds are kept and ignored."""
 
-
-ExternalId = Annotated[str, BeforeValidator(clean_text), StringConstraints(min_length=1, max_length=512)]
+ID_LENGTH = 512
+ExternalId = Annotated[Text, StringConstraints(min_length=1, max_length=ID_LENGTH)]
+OptionalId = Annotated[Text, StringConstraints(max_length=ID_LENGTH)]
 
 
 class Attachment(BaseModel):
@@ -80,8 +81,8 @@ class Attachment(BaseModel):
     mime: Text = ""
     name: Text = ""
     size: int | None = None
-    latitude: float | None = None
-    longitude: float | None = None
+    latitude: FiniteFloat | None = None
+    longitude: FiniteFloat | None = None
 
 
 class InboundMessage(BaseModel):
@@ -102,8 +103,8 @@ class InboundMessage(BaseModel):
     kind: MessageKind
     external_id: ExternalId
     key: ExternalId
-    chat_id: Annotated[str, BeforeValidator(clean_text), StringConstraints(max_length=512)] = ""
-    customer_id: Annotated[str, BeforeValidator(clean_text), StringConstraints(max_length=512)] = ""
+    chat_id: OptionalId = ""
+    customer_id: OptionalId = ""
     name: Name = ""
     text: Text = ""
     attachments: tuple[Attachment, ...] = ()
@@ -124,13 +125,8 @@ class InboundMessage(BaseModel):
     @classmethod
     def _sensible_time(cls, values: Any) -> Any:
         # An absurd time of the provider (a clock in 1970, or next year) would sort the history wrongly.
-        if isinstance(values, dict):
-            received, sent = values.get("received_at"), values.get("sent_at")
-            if isinstance(received, datetime) and not (
-                isinstance(sent, datetime) and EARLIEST_SENT_AT <= sent <= received + LATEST_AHEAD
-            ):
-                if sent is None or isinstance(sent, datetime):
-                    values = {**values, "sent_at": received}
+        if isinstance(values, dict) and not _is_sensible(values.get("sent_at"), values.get("received_at")):
+            return {**values, "sent_at": values["received_at"]}
         return values
 
     @model_validator(mode="after")
@@ -138,3 +134,9 @@ class InboundMessage(BaseModel):
         if (self.from_customer or self.kind in CHANGE_KINDS) and not self.chat_id:
             raise ValueError("chat_id: a customer's message needs the conversation that it belongs to")
         return self
+
+
+def _is_sensible(sent: object, received: object) -> bool:
+    if not isinstance(received, datetime) or not (sent is None or isinstance(sent, datetime)):
+        return True  # for pydantic to judge
+    return sent is not None and EARLIEST_SENT_AT <= sent <= received + LATEST_AHEAD
