@@ -1,0 +1,1 @@
+"""One module per channel kind; `ingest.adapters.registry` lists them."""

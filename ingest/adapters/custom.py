@@ -1,0 +1,86 @@
+"""Custom channels: our own JSON protocol, from a server that signs as Standard Webhooks says (docs/adapters.md)."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import ClassVar
+
+from ingest.adapters.base import AdapterDefaults, ParseError, Slice, WebhookRequest, load_json
+from ingest.adapters.envelope import Envelope
+from ingest.adapters.own_protocol import attachments, contact_details
+from ingest.adapters.reading import Json, an_object, instant, mapping, missing, required, text
+from ingest.adapters.signatures import check_standard_webhook
+from tracker.channels import Channel
+from tracker.identifiers import Evidence, messenger
+from tracker.messages import CHANGE_KINDS, CUSTOMER_KINDS, Attachment, InboundMessage, MessageKind
+
+_SAY_SOMETHING = frozenset({MessageKind.TEXT, MessageKind.MEDIA})
+
+
+class Custom(AdapterDefaults):
+    """One message, or `{"messages": [...]}`."""
+
+    kind: ClassVar[str] = "custom"
+    content_types: ClassVar[frozenset[str]] = frozenset({"application/json"})
+
+    def verify(self, request: WebhookRequest, channel: Channel) -> None:
+        """`webhook-id`, `webhook-timestamp` and `webhook-signature`, five minutes, any valid secret."""
+        check_standard_webhook(request, channel)
+
+    def slices(self, request: WebhookRequest) -> Iterable[Slice]:
+        """Each message with the id of its delivery, which stands in for an id of its own."""
+        body = an_object(load_json(request.body), "body")
+        messages = body.get("messages", [body])
+        if not isinstance(messages, list):
+            missing("messages")
+        delivery = request.headers.get("webhook-id", "")
+        return [{"delivery": f"{delivery}#{index}", "message": message} for index, message in enumerate(messages)]
+
+    def normalise(self, event: Slice, channel: Channel, received_at: datetime) -> InboundMessage:
+        """Raises ParseError for a message that breaks the protocol."""
+        delivery = required(mapping(event), "delivery")
+        message = an_object(mapping(event).get("message"), "message")
+        files = attachments(message.get("attachments"))
+        kind = _kind(message, files)
+        target = required(message, "target") if kind in CHANGE_KINDS else text(message.get("target"))
+        message_id = text(message.get("id")) or delivery
+        # An edit that gives the id of what it edits would pass for a repeated delivery of it.
+        key = delivery if message_id == target else message_id
+        chat_id = text(message.get("chat_id")) or required(message, "customer_id")
+        customer_id = text(message.get("customer_id")) or chat_id
+        details = contact_details(message, _evidence(message), channel.region)
+        return Envelope(channel, channel.account_id, key, received_at).message(
+            kind,
+            message_id,
+            chat_id=chat_id,
+            customer_id=customer_id,
+            name=text(message.get("name")),
+            text=text(message.get("text")),
+            attachments=files,
+            identifiers=[messenger(f"custom/{channel.key}", customer_id), *details] if kind in CUSTOMER_KINDS else (),
+            sent_at=instant(message.get("sent_at")),
+            reply_to=text(message.get("reply_to")),
+            target=target,
+            referral=text(message.get("referral")),
+            forwarded=message.get("forwarded") is True,
+        )
+
+
+def _kind(message: Json, files: list[Attachment]) -> MessageKind:
+    written = text(message.get("kind"))
+    if not written:
+        kind = MessageKind.MEDIA if files else MessageKind.TEXT
+    elif written in MessageKind:
+        kind = MessageKind(written)
+    else:
+        return MessageKind.IGNORED  # of a newer protocol than ours, perhaps: kept
+    if kind in _SAY_SOMETHING and not files and not text(message.get("text")):
+        raise ParseError(f"a message of kind {kind} needs text or attachments")
+    return kind
+
+
+def _evidence(message: Json) -> Evidence:
+    """T3. The caller's server is trusted to say how it knows, but has to say it."""
+    written = message.get("evidence", Evidence.TYPED.value)
+    if written not in list(Evidence):
+        raise ParseError("evidence is not proven, signed or typed")
+    return Evidence(text(written))

@@ -1,0 +1,60 @@
+"""What all messages made of one slice have in common, and the one place where they are made."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from tracker.channels import Channel
+from tracker.identifiers import Identifier
+from tracker.messages import Attachment, InboundMessage, MessageKind
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Where and when a slice came in. key: InboundMessage.key. account_id: InboundMessage.account_id."""
+
+    channel: Channel
+    account_id: str
+    key: str
+    received_at: datetime
+
+    def message(
+        self,
+        kind: MessageKind,
+        external_id: str,
+        *,
+        chat_id: str = "",
+        customer_id: str = "",
+        name: str = "",
+        text: str = "",
+        attachments: Iterable[Attachment] = (),
+        identifiers: Iterable[Identifier | None] = (),
+        sent_at: datetime | None = None,
+        reply_to: str = "",
+        target: str = "",
+        referral: str = "",
+        forwarded: bool = False,
+    ) -> InboundMessage:
+        """Fields as in InboundMessage; without `sent_at` it is `received_at`, and identifiers that are None are none.
+
+        Raises ValueError (pydantic's) where a field breaks the contract of InboundMessage.
+        """
+        return InboundMessage(
+            channel=self.channel.key,
+            account_id=self.account_id,
+            kind=kind,
+            external_id=external_id,
+            key=self.key,
+            chat_id=chat_id,
+            customer_id=customer_id,
+            name=name,
+            text=text,
+            attachments=tuple(attachments),
+            identifiers=tuple(identifier for identifier in identifiers if identifier is not None),
+            sent_at=sent_at or self.received_at,
+            received_at=self.received_at,
+            reply_to=reply_to,
+            target=target,
+            referral=referral,
+            forwarded=forwarded,
+        )
