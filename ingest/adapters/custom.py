@@ -13,6 +13,7 @@ from tracker.channels import Channel
 from tracker.identifiers import Evidence, messenger
 from tracker.messages import CHANGE_KINDS, CUSTOMER_KINDS, Attachment, InboundMessage, MessageKind
 
+_KINDS = {kind.value: kind for kind in MessageKind}
 _SAY_SOMETHING = frozenset({MessageKind.TEXT, MessageKind.MEDIA})
 
 
@@ -66,13 +67,9 @@ class Custom(AdapterDefaults):
 
 
 def _kind(message: Json, files: list[Attachment]) -> MessageKind:
-    written = text(message.get("kind"))
-    if not written:
-        kind = MessageKind.MEDIA if files else MessageKind.TEXT
-    elif written in MessageKind:
-        kind = MessageKind(written)
-    else:
-        return MessageKind.IGNORED  # of a newer protocol than ours, perhaps: kept
+    default = MessageKind.MEDIA if files else MessageKind.TEXT
+    # An unknown kind is of a newer protocol than ours, perhaps: kept.
+    kind = _KINDS.get(text(message.get("kind")) or default, MessageKind.IGNORED)
     if kind in _SAY_SOMETHING and not files and not text(message.get("text")):
         raise ParseError(f"a message of kind {kind} needs text or attachments")
     return kind

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tracker.channels import Channel
-from tracker.identifiers import Identifier
+from tracker.identifiers import Identifier, IdentifierKind
 from tracker.messages import Attachment, InboundMessage, MessageKind
 
 
@@ -35,7 +35,9 @@ class Envelope:
         referral: str = "",
         forwarded: bool = False,
     ) -> InboundMessage:
-        """Fields as in InboundMessage; without `sent_at` it is `received_at`, and identifiers that are None are none.
+        """Fields as in InboundMessage. Without `sent_at` it is `received_at`.
+
+        Of several identifiers with one key the first stays: adapters give the strongest evidence first. None is none.
 
         Raises ValueError (pydantic's) where a field breaks the contract of InboundMessage.
         """
@@ -50,7 +52,7 @@ class Envelope:
             name=name,
             text=text,
             attachments=tuple(attachments),
-            identifiers=tuple(identifier for identifier in identifiers if identifier is not None),
+            identifiers=_each_once(identifiers),
             sent_at=sent_at or self.received_at,
             received_at=self.received_at,
             reply_to=reply_to,
@@ -58,3 +60,11 @@ class Envelope:
             referral=referral,
             forwarded=forwarded,
         )
+
+
+def _each_once(identifiers: Iterable[Identifier | None]) -> tuple[Identifier, ...]:
+    found: dict[tuple[IdentifierKind, str], Identifier] = {}
+    for identifier in identifiers:
+        if identifier is not None:
+            found.setdefault((identifier.kind, identifier.key), identifier)
+    return tuple(found.values())

@@ -88,6 +88,7 @@ class _Parts:
 
     def __init__(self, charset: str) -> None:
         self.pairs: list[tuple[str, str]] = []
+        self.complete = False
         self._charset = charset
         self._header, self._header_value, self._disposition = bytearray(), bytearray(), b""
         self._value = bytearray()
@@ -100,6 +101,7 @@ class _Parts:
             "on_header_end": self._end_header,
             "on_part_data": self._data,
             "on_part_end": self._end,
+            "on_end": self._end_form,
         }
 
     def _begin(self) -> None:
@@ -109,6 +111,9 @@ class _Parts:
         if bytes(self._header).lower() == b"content-disposition":
             self._disposition = bytes(self._header_value)
         self._header, self._header_value = bytearray(), bytearray()
+
+    def _end_form(self) -> None:
+        self.complete = True
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         self._value.extend(data[start : min(end, start + FIELD_LENGTH + 1 - len(self._value))])
@@ -127,7 +132,8 @@ def _multipart(body: bytes, boundary: bytes, charset: str) -> list[tuple[str, st
     try:
         parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
         parser.write(body)
-        parser.finalize()
     except ValueError as error:
         raise ParseError("the multipart form cannot be read") from error
+    if not parts.complete:
+        raise ParseError("the multipart form has no end")
     return parts.pairs

@@ -12,6 +12,7 @@ from ingest.adapters.signatures import secrets_of
 from tracker.channels import Channel
 
 LENGTH = 4096
+SUB_LENGTH = 128
 _ALGORITHMS = ["HS256"]
 _CHECKS = {
     "require": ["exp", "sub"],
@@ -48,6 +49,6 @@ def _check(claims: Json, now: float) -> Json:
     expires, starts = number(claims.get("exp")), number(claims.get("nbf", 0))
     if expires is None or expires <= now or starts is None or starts > now:
         raise SignatureError("the identity token is not valid now")
-    if not text(claims.get("sub")):
-        raise SignatureError("the identity token has no sub")
+    if not 0 < len(text(claims.get("sub"))) <= SUB_LENGTH:
+        raise SignatureError(f"the identity token's sub is not 1 to {SUB_LENGTH} characters")
     return claims
