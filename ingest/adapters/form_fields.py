@@ -4,10 +4,9 @@ import codecs
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
-import orjson
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from ingest.adapters.base import ParseError, load_json
+from ingest.adapters.base import ParseError, dump_slice, load_json
 from ingest.adapters.reading import an_object
 
 MOST_FIELDS = 200
@@ -80,7 +79,7 @@ def _json_text(value: object) -> str:
         return value
     if isinstance(value, list):
         return _JOINED.join(_json_text(item) for item in value)
-    return orjson.dumps(value).decode()
+    return dump_slice(value).decode()
 
 
 class _Parts:
