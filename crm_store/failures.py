@@ -80,10 +80,10 @@ def end_batch(connection: Connection, batch_id: int) -> None:
     connection.execute(_SQL["end_batch"], {"id": batch_id})
 
 
-def end_batches_of(session: Session, worker: str) -> None:
+def end_batches_of(session: Session, worker: str, step: Step) -> None:
     """Strike out what this worker left open when it lost its connection: it is alive, so nothing has crashed."""
     with session.connection() as connection:
-        connection.execute(_SQL["end_batches_of_worker"], {"worker": worker})
+        connection.execute(_SQL["end_batches_of_worker"], {"worker": worker, "step": step})
 
 
 def take_crashed(connection: Connection, step: Step) -> list[CrashedBatch]:

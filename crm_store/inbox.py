@@ -170,14 +170,17 @@ def _insert_unread(connection: Connection, dead: Sequence[tuple[int, NewItem]]) 
         )
 
 
-def claim(connection: Connection, step: Step, named: Collection[int], limit: int, waited: float) -> Claim:
+def claim(
+    connection: Connection, step: Step, named: Collection[int], limit: int, waiting: int, waited: float
+) -> Claim:
     """Lock whole chats and read what of them may enter `step` now, as part of the caller's transaction.
 
-    Looks at the named items, and at up to `limit` of those that have waited longest, at least `waited` seconds.
+    Looks at the chats of the named items, and of up to `waiting` others that have waited longest, at least
+    `waited` seconds; reads up to `limit` items of each.
     An item may enter only if no item of its chat stands before it that is unfinished in an earlier step or is
     being retried in this one; what stands behind a retried item is deferred to that item's time.
     """
-    locked, full = _lock_chats(connection, step, named, limit, waited)
+    locked, full = _lock_chats(connection, step, named, waiting, waited)
     lines: list[tuple[ClaimedItem, ...]] = []
     deferred: dict[int, datetime] = {}
     for _, chat_rows in groupby(_pending(connection, step, locked, limit), key=lambda row: row.item.chat_id):
@@ -240,7 +243,7 @@ def _pending(connection: Connection, step: Step, chat_ids: Sequence[int], limit:
     if not chat_ids:
         return []
     rows = connection.execute(
-        _SQL["pending_of_chats"], {"chat_ids": chat_ids, "step": step, "limit": max(limit, 1)}
+        _SQL["pending_of_chats"], {"chat_ids": chat_ids, "step": step, "limit": limit}
     ).fetchall()
     return [
         _PendingRow(

@@ -79,15 +79,21 @@ class Book:
     """See the module. Not safe for use by several threads."""
 
     def __init__(
-        self, cards: Iterable[KnownCard], remembered: Mapping[IdentifierKey, int], new_card_ids: Iterator[int]
+        self,
+        cards: Iterable[KnownCard],
+        remembered: Mapping[IdentifierKey, int],
+        new_card_ids: Iterator[int],
+        owners: Mapping[IdentifierKey, Iterable[int]],
     ) -> None:
+        """All that is known of the identifiers that will be sighted.
+
+        cards: those that have one of the identifiers, or to which a chat is bound. remembered: first phones (T5).
+        new_card_ids: as many as there are chats to bind. owners: live cards that may match, by identifier.
+        """
         self._cards = {card.id: card for card in cards}
         self._remembered = dict(remembered)
         self._new_card_ids = new_card_ids
-        self._owners: dict[IdentifierKey, set[int]] = {}
-        for card in self._cards.values():
-            for identifier_key in card.on_card:
-                self._owners.setdefault(identifier_key, set()).add(card.id)
+        self._owners = {key: set(card_ids) for key, card_ids in owners.items()}
         self._bound: dict[int, int] = {}
         self.additions: list[Addition] = []
         self.newly_remembered: dict[IdentifierKey, int] = {}
@@ -149,24 +155,28 @@ class Book:
         if not card.name and sighting.name:
             card.name = self.filled_names[card.id] = sighting.name
         for identifier in sighting.identifiers:
-            if not rules.chat_tracker or not self._belongs_elsewhere(card, identifier):
-                self._add(card, identifier, sighting)
+            if not self._belongs_elsewhere(card, identifier, rules):
+                self._add(card, identifier, sighting, rules)
                 self._remember(card, identifier, rules)
 
-    def _belongs_elsewhere(self, card: KnownCard, identifier: Identifier) -> bool:
-        """Whether it is another card's: then nothing moves (T7)."""
+    def _belongs_elsewhere(self, card: KnownCard, identifier: Identifier, rules: MatchingRules) -> bool:
+        """Whether it is another card's, as far as the open channel looks there: then nothing moves (T7)."""
         key = _key(identifier)
-        if key in card.on_card:
+        if not rules.chat_tracker or key in card.on_card:
             return False
-        return bool(self._owners.get(key)) or self._remembered.get(key, card.id) != card.id
+        if self._remembered.get(key, card.id) != card.id:
+            return True
+        looked_up = rules.check_client_in_crm or identifier.kind is IdentifierKind.MESSENGER
+        return looked_up and bool(self._owners.get(key))
 
-    def _add(self, card: KnownCard, identifier: Identifier, sighting: Sighting) -> None:
+    def _add(self, card: KnownCard, identifier: Identifier, sighting: Sighting, rules: MatchingRules) -> None:
         key = _key(identifier)
         present = card.on_card.get(key)
         if present is not None and EVIDENCE_RANK[present] <= EVIDENCE_RANK[identifier.evidence]:
             return
         card.on_card[key] = identifier.evidence
-        self._owners.setdefault(key, set()).add(card.id)
+        if rules.chat_tracker:
+            self._owners.setdefault(key, set()).add(card.id)
         self.additions.append(Addition(card.id, identifier, sighting.inbox_id, sighting.at))
 
     def _remember(self, card: KnownCard, identifier: Identifier, rules: MatchingRules) -> None:

@@ -171,6 +171,14 @@ CREATE TABLE ledger (
     n       bigint NOT NULL
 );
 
+-- What the steps cost, over all workers; written and folded as the ledger is.
+CREATE TABLE step_costs (
+    step    text NOT NULL,
+    batches bigint NOT NULL,
+    items   bigint NOT NULL,
+    seconds float8 NOT NULL
+);
+
 -- Cards and identifiers ------------------------------------------------------------------------------------------
 
 CREATE TABLE sources (
@@ -283,6 +291,15 @@ CREATE INDEX dialogs_held ON dialogs (operator_id, open_channel_id)
     WHERE operator_id IS NOT NULL AND status <> 'closed';
 CREATE INDEX dialogs_of_card ON dialogs (card_id);
 
+-- Whether a dialog counts against its operator's limits under an open channel's setting `counted` (D7).
+CREATE FUNCTION counts_against_limit(status dialog_status, answered_at timestamptz, counted text) RETURNS boolean
+LANGUAGE sql IMMUTABLE RETURN status = 'assigned' OR CASE counted
+    WHEN 'without_answered' THEN answered_at IS NULL
+    WHEN 'without_awaiting_customer' THEN status <> 'awaiting_customer'
+    WHEN 'without_closing' THEN status <> 'closing'
+    ELSE true
+END;
+
 CREATE TABLE dialog_events (
     id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     dialog_id bigint NOT NULL,
@@ -317,6 +334,7 @@ CREATE INDEX timers_due ON timers (due_at);
 
 -- Outbox ---------------------------------------------------------------------------------------------------------
 
+-- held: sending over the channel's kind is not built yet; it expires with its dialog and says so.
 CREATE TABLE outbox (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     idempotency_key uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
@@ -325,7 +343,7 @@ CREATE TABLE outbox (
     seq             bigint NOT NULL,                    -- the message of the chat's history that it sends
     dialog_id       bigint REFERENCES dialogs,
     state           text NOT NULL DEFAULT 'pending'
-                    CHECK (state IN ('pending', 'sent', 'failed', 'expired')),
+                    CHECK (state IN ('pending', 'held', 'sent', 'failed', 'expired')),
     attempts        smallint NOT NULL DEFAULT 0,
     due_at          timestamptz NOT NULL DEFAULT now(), -- next try; while one is under way, the end of its lease
     first_tried_at  timestamptz,
@@ -336,3 +354,4 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_pending ON outbox (due_at) WHERE state = 'pending';
 CREATE INDEX outbox_pending_of_chat ON outbox (chat_id, seq) WHERE state = 'pending';
+CREATE INDEX outbox_held ON outbox (dialog_id) WHERE state = 'held';

@@ -125,7 +125,7 @@ RETURNING id, EXISTS (SELECT FROM batches WHERE inbox_ids && %(inbox_ids)s)
 DELETE FROM batches WHERE id = %(id)s
 
 -- name: end_batches_of_worker
-DELETE FROM batches WHERE worker = %(worker)s
+DELETE FROM batches WHERE worker = %(worker)s AND step = %(step)s
 
 -- name: session_start
 SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()

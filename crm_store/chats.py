@@ -1,0 +1,151 @@
+"""Chats, and the history that belongs to them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from crm_store.database import Connection
+from crm_store.queries import Queries
+from tracker.channels import OpenChannelSettings
+
+_SQL = Queries("chats")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatContext:
+    """A chat with all that a step needs to know around it. card_id: the live card, if it is bound."""
+
+    id: int
+    external_id: str
+    card_id: int | None
+    deal_id: int | None
+    last_seq: int
+    channel_id: int
+    channel_kind: str
+    channel_name: str
+    region: str | None
+    open_channel_id: int
+    active: bool
+    settings: OpenChannelSettings
+
+
+@dataclass(frozen=True, slots=True)
+class InboundEntry:
+    """A customer's message in the history. attachments: JSON, or None."""
+
+    chat_id: int
+    seq: int
+    kind: str
+    text: str
+    attachments: str | None
+    external_id: str
+    reply_to: str
+    referral: str
+    inbox_id: int
+    sent_at: datetime
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundEntry:
+    """A message of ours in the history. operator_id: None where the system speaks."""
+
+    chat_id: int
+    seq: int
+    text: str
+    dialog_id: int
+    operator_id: int | None = None
+
+
+def contexts(connection: Connection, chat_ids: Collection[int]) -> dict[int, ChatContext]:
+    """Chats by id, with channel, open channel and settings."""
+    rows = connection.execute(_SQL["contexts"], {"chat_ids": sorted(chat_ids)}).fetchall()
+    return {row[0]: ChatContext(*row[:11], settings=read_settings(row[11])) for row in rows}
+
+
+@lru_cache(maxsize=1024)
+def read_settings(text: str) -> OpenChannelSettings:
+    """An open channel's settings from their JSON; the same text is read once."""
+    return OpenChannelSettings.model_validate_json(text)
+
+
+def lock(connection: Connection, chat_id: int) -> None:
+    """Lock one chat, waiting for a step that has it."""
+    connection.execute(_SQL["lock_one"], {"chat_id": chat_id})
+
+
+def take_seqs(connection: Connection, counts: Mapping[int, int]) -> dict[int, int]:
+    """Reserve `counts[chat_id]` places in the history of each locked chat; returns the first place of each."""
+    rows = connection.execute(
+        _SQL["take_seqs"], {"chat_ids": list(counts), "counts": list(counts.values())}
+    ).fetchall()
+    return {chat_id: last - counts[chat_id] + 1 for chat_id, last in rows}
+
+
+def bind(connection: Connection, bindings: Mapping[int, tuple[int, str]]) -> None:
+    """Bind chats to cards: chat id to card id and the rule that bound it."""
+    connection.execute(
+        _SQL["bind"],
+        {
+            "chat_ids": list(bindings),
+            "card_ids": [card_id for card_id, _ in bindings.values()],
+            "bound_bys": [bound_by for _, bound_by in bindings.values()],
+        },
+    )
+
+
+def set_deals(connection: Connection, deals: Mapping[int, int]) -> None:
+    """Note the deal that each chat belongs to now (C1)."""
+    connection.execute(_SQL["set_deals"], {"chat_ids": list(deals), "deal_ids": list(deals.values())})
+
+
+def append_inbound(connection: Connection, entries: Sequence[InboundEntry]) -> None:
+    """Add customers' messages to their histories."""
+    connection.execute(
+        _SQL["append_inbound"],
+        {
+            "chat_ids": [entry.chat_id for entry in entries],
+            "seqs": [entry.seq for entry in entries],
+            "kinds": [entry.kind for entry in entries],
+            "texts": [entry.text for entry in entries],
+            "attachments": [entry.attachments for entry in entries],
+            "external_ids": [entry.external_id for entry in entries],
+            "reply_tos": [entry.reply_to for entry in entries],
+            "referrals": [entry.referral for entry in entries],
+            "inbox_ids": [entry.inbox_id for entry in entries],
+            "sent_ats": [entry.sent_at for entry in entries],
+            "received_ats": [entry.received_at for entry in entries],
+        },
+    )
+
+
+def append_outbound(connection: Connection, entries: Sequence[OutboundEntry]) -> None:
+    """Add messages of ours to the histories of locked chats."""
+    connection.execute(
+        _SQL["append_outbound"],
+        {
+            "chat_ids": [entry.chat_id for entry in entries],
+            "seqs": [entry.seq for entry in entries],
+            "texts": [entry.text for entry in entries],
+            "dialog_ids": [entry.dialog_id for entry in entries],
+            "operator_ids": [entry.operator_id for entry in entries],
+        },
+    )
+
+
+def edit(connection: Connection, chat_id: int, target: str, text: str, at: datetime) -> bool:
+    """Replace the text of a customer's message; False if it is not there."""
+    parameters = {"chat_id": chat_id, "target": target, "text": text, "at": at}
+    return connection.execute(_SQL["edit"], parameters).rowcount > 0
+
+
+def delete(connection: Connection, chat_id: int, target: str, at: datetime) -> bool:
+    """Mark a message as deleted by its author; False if it is not there."""
+    return connection.execute(_SQL["delete"], {"chat_id": chat_id, "target": target, "at": at}).rowcount > 0
+
+
+def react(connection: Connection, chat_id: int, target: str, customer_id: str, text: str) -> bool:
+    """Note a customer's reaction, which replaces his former one; False if the message is not there."""
+    parameters = {"chat_id": chat_id, "target": target, "customer_id": customer_id, "text": text}
+    return connection.execute(_SQL["react"], parameters).rowcount > 0

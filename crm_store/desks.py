@@ -1,0 +1,217 @@
+"""Open channels, their rosters and operators, and the channels that feed them."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from crm_store.chats import read_settings
+from crm_store.database import Connection
+from crm_store.errors import StoreError
+from crm_store.queries import Queries
+from crm_store.secrets import SecretBox
+from tracker.channels import Channel, OpenChannelSettings
+
+_SQL = Queries("desks")
+
+HEARTBEAT_LIMIT = 60.0
+"""Seconds after which an operator who has not been heard of is offline (D6)."""
+
+
+class ChannelTakenError(StoreError):
+    """The open channel has a channel of this kind already; two WhatsApp numbers need two open channels."""
+
+    reason = "channel_taken"
+
+
+@dataclass(frozen=True, slots=True)
+class LockedOpenChannel:
+    """An open channel whose distribution this transaction decides alone."""
+
+    id: int
+    settings: OpenChannelSettings
+    turn: int
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RosterRow:
+    """An operator in his place of the roster. turn: None if he was never given a place in turn."""
+
+    open_channel_id: int
+    operator_id: int
+    dismissed: bool
+    online: bool
+    personal_limit: int | None
+    turn: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RosterMember:
+    """An entry of a roster: exactly one of both is given (D1)."""
+
+    operator_id: int | None = None
+    department_id: int | None = None
+
+
+def read_channels(connection: Connection, box: SecretBox) -> list[Channel]:
+    """All channels, with their secrets in the clear."""
+    return [
+        Channel(
+            id=channel_id,
+            key=key,
+            kind=kind,
+            name=name,
+            open_channel_id=open_channel_id,
+            account_id=account_id,
+            region=region,
+            secrets=box.open(sealed),
+            config=config,
+            active=active,
+        )
+        for channel_id, key, kind, name, open_channel_id, account_id, region, sealed, config, active in (
+            connection.execute(_SQL["all_channels"]).fetchall()
+        )
+    ]
+
+
+def put_open_channel(connection: Connection, name: str, settings: OpenChannelSettings) -> int:
+    """Make or change an open channel; returns its id."""
+    given = settings.model_dump(mode="json", exclude_defaults=True)
+    return _id(connection.execute(_SQL["upsert_open_channel"], {"name": name, "settings": Jsonb(given)}))
+
+
+def put_operator(
+    connection: Connection, name: str, token_hash: bytes | None, personal_limit: int | None = None
+) -> int:
+    """Make or change an operator; returns his id."""
+    parameters = {"name": name, "token_hash": token_hash, "personal_limit": personal_limit}
+    return _id(connection.execute(_SQL["upsert_operator"], parameters))
+
+
+def put_department(connection: Connection, name: str, operator_ids: Sequence[int]) -> int:
+    """Make or change a department with its members in order; returns its id."""
+    department_id = _id(connection.execute(_SQL["upsert_department"], {"name": name}))
+    connection.execute(_SQL["clear_department"], {"department_id": department_id})
+    connection.execute(
+        _SQL["insert_department_members"], {"department_id": department_id, "operator_ids": list(operator_ids)}
+    )
+    return department_id
+
+
+def put_channel(connection: Connection, channel: Channel, box: SecretBox) -> int:
+    """Make or change a channel by its key (`channel.id` is not used); returns its id.
+
+    Raises ChannelTakenError if its open channel has another channel of this kind.
+    """
+    try:
+        cursor = connection.execute(
+            _SQL["upsert_channel"],
+            {
+                "key": channel.key,
+                "kind": channel.kind,
+                "name": channel.name,
+                "open_channel_id": channel.open_channel_id,
+                "account_id": channel.account_id,
+                "region": channel.region,
+                "secrets": box.seal(channel.secrets),
+                "config": Jsonb(dict(channel.config)),
+            },
+        )
+    except psycopg.errors.UniqueViolation as error:
+        raise ChannelTakenError(
+            f"channel {channel.key!r}: its open channel has a {channel.kind} channel already; "
+            "give this one an open channel of its own"
+        ) from error
+    return _id(cursor)
+
+
+def put_roster(connection: Connection, open_channel_id: int, members: Sequence[RosterMember]) -> None:
+    """Replace the roster of an open channel. Who joins counts from now on (D2)."""
+    (desk,) = lock_open_channels(connection, [open_channel_id])
+    connection.execute(_SQL["clear_roster"], {"open_channel_id": open_channel_id})
+    connection.execute(
+        _SQL["insert_roster"],
+        {
+            "open_channel_id": open_channel_id,
+            "operator_ids": [member.operator_id for member in members],
+            "department_ids": [member.department_id for member in members],
+        },
+    )
+    rosters = read_rosters(connection, [open_channel_id])
+    newcomers = {row.operator_id: desk.turn for row in rosters.get(open_channel_id, ()) if row.turn is None}
+    set_turns(connection, open_channel_id, newcomers)
+
+
+def lock_open_channels(connection: Connection, open_channel_ids: Collection[int]) -> list[LockedOpenChannel]:
+    """Lock open channels, ascending: their distribution is decided by one transaction at a time."""
+    rows = connection.execute(
+        _SQL["lock_open_channels"], {"open_channel_ids": sorted(open_channel_ids)}
+    ).fetchall()
+    return [
+        LockedOpenChannel(open_channel_id, read_settings(settings), turn, active)
+        for open_channel_id, settings, turn, active in rows
+    ]
+
+
+def read_rosters(connection: Connection, open_channel_ids: Iterable[int]) -> dict[int, list[RosterRow]]:
+    """Rosters in order, departments expanded (D1), by open channel id."""
+    rows = connection.execute(
+        _SQL["roster"], {"open_channel_ids": sorted(open_channel_ids), "heartbeat_limit": HEARTBEAT_LIMIT}
+    ).fetchall()
+    members = (RosterRow(*row) for row in rows)
+    return {
+        open_channel_id: list(roster)
+        for open_channel_id, roster in groupby(members, key=lambda member: member.open_channel_id)
+    }
+
+
+def lock_operators(connection: Connection, operator_ids: Collection[int]) -> None:
+    """Lock operators, ascending."""
+    connection.execute(_SQL["lock_operators"], {"operator_ids": sorted(operator_ids)})
+
+
+def set_turns(connection: Connection, open_channel_id: int, turns: Mapping[int, int]) -> None:
+    """Note when operators were last given a dialog of a locked open channel (D2)."""
+    connection.execute(
+        _SQL["set_turns"],
+        {
+            "open_channel_ids": [open_channel_id] * len(turns),
+            "operator_ids": list(turns),
+            "turns": list(turns.values()),
+        },
+    )
+
+
+def set_open_channel_turn(connection: Connection, open_channel_id: int, turn: int) -> None:
+    """Note how many turns a locked open channel has had."""
+    connection.execute(_SQL["set_open_channel_turn"], {"open_channel_id": open_channel_id, "turn": turn})
+
+
+def operator_by_token(connection: Connection, token_hash: bytes) -> tuple[int, str] | None:
+    """Id and name of the operator with this token, unless he was dismissed."""
+    return connection.execute(_SQL["operator_by_token"], {"token_hash": token_hash}).fetchone()
+
+
+def set_online(connection: Connection, operator_id: int, *, online: bool) -> None:
+    """The operator comes or goes (D6)."""
+    connection.execute(_SQL["set_online"], {"operator_id": operator_id, "online": online})
+
+
+def heartbeat(connection: Connection, operator_id: int) -> bool:
+    """The operator is still there; False if he is not online."""
+    return connection.execute(_SQL["heartbeat"], {"operator_id": operator_id}).rowcount > 0
+
+
+def open_channels_of(connection: Connection, operator_id: int) -> list[int]:
+    """Open channels on whose rosters the operator stands."""
+    rows = connection.execute(_SQL["open_channels_of_operator"], {"operator_id": operator_id}).fetchall()
+    return [row[0] for row in rows]
+
+
+def _id(cursor: psycopg.Cursor[tuple[int, ...]]) -> int:
+    row = cursor.fetchone()
+    assert row is not None  # noqa: S101  RETURNING
+    return row[0]

@@ -1,0 +1,77 @@
+"""The outbox: what is to be sent to customers, in the order of each chat."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from crm_store.chats import OutboundEntry
+from crm_store.database import Connection
+from crm_store.queries import Queries
+
+_SQL = Queries("outbox")
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedDelivery:
+    """A message that this worker may try to send until its lease ends. address: the external chat, raw (T12)."""
+
+    id: int
+    idempotency_key: UUID
+    channel_id: int
+    address: str
+    text: str
+    written_at: datetime
+    attempts: int
+    first_tried_at: datetime
+    now: datetime
+    dialog_id: int | None
+
+
+def insert(connection: Connection, entries: Sequence[OutboundEntry], sendable: Collection[str]) -> None:
+    """Queue messages of the histories for sending.
+
+    sendable: kinds of channels over which we can send; rows of others are held until their dialog closes.
+    """
+    connection.execute(
+        _SQL["insert"],
+        {
+            "chat_ids": [entry.chat_id for entry in entries],
+            "seqs": [entry.seq for entry in entries],
+            "dialog_ids": [entry.dialog_id for entry in entries],
+            "sendable": sorted(sendable),
+        },
+    )
+
+
+def lease(connection: Connection, limit: int, seconds: float) -> list[LeasedDelivery]:
+    """Take up to `limit` due messages for `seconds`; commit before sending."""
+    rows = connection.execute(_SQL["lease"], {"limit": limit, "lease": seconds}).fetchall()
+    return [LeasedDelivery(*row) for row in rows]
+
+
+def sent(connection: Connection, delivery: LeasedDelivery) -> None:
+    """The channel has taken it. Changes nothing if the lease was lost meanwhile."""
+    connection.execute(_SQL["sent"], {"id": delivery.id, "attempts": delivery.attempts})
+
+
+def retry(connection: Connection, delivery: LeasedDelivery, due_at: datetime, error: str) -> None:
+    """Try it again at `due_at`."""
+    parameters = {"id": delivery.id, "attempts": delivery.attempts, "due_at": due_at, "error": error}
+    connection.execute(_SQL["retry"], parameters)
+
+
+def failed(connection: Connection, delivery: LeasedDelivery, error: str) -> None:
+    """It will not be sent."""
+    connection.execute(_SQL["failed"], {"id": delivery.id, "attempts": delivery.attempts, "error": error})
+
+
+def expire_held(connection: Connection, dialog_id: int) -> None:
+    """The dialog is over: what could not be sent in it expires, and says why."""
+    connection.execute(_SQL["expire_held"], {"dialog_id": dialog_id})
+
+
+def oldest_due(connection: Connection) -> float | None:
+    """Seconds for which the oldest due message has waited, None if none is due."""
+    row = connection.execute(_SQL["oldest_due"]).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,63 @@
+-- Chats and their history.
+-- Lock order: the chats themselves are locked by the claim or by the act that calls these.
+
+-- name: contexts
+-- A chat with its channel and open channel; the card is the live one.
+SELECT
+    chats.id, chats.external_id, coalesce(cards.live_id, cards.id), chats.deal_id, chats.last_seq,
+    channels.id, channels.kind, channels.name, channels.region,
+    open_channels.id, open_channels.active, open_channels.settings::text
+FROM unnest(%(chat_ids)s::bigint[]) AS given (id)
+JOIN chats ON chats.id = given.id
+JOIN channels ON channels.id = chats.channel_id
+JOIN open_channels ON open_channels.id = channels.open_channel_id
+LEFT JOIN cards ON cards.id = chats.card_id
+
+-- name: take_seqs
+-- Reserve places in the histories; returns the last place taken in each.
+UPDATE chats SET last_seq = last_seq + given.n
+FROM unnest(%(chat_ids)s::bigint[], %(counts)s::bigint[]) AS given (id, n)
+WHERE chats.id = given.id
+RETURNING chats.id, chats.last_seq
+
+-- name: bind
+UPDATE chats SET card_id = given.card_id, bound_by = given.bound_by, bound_at = now()
+FROM unnest(%(chat_ids)s::bigint[], %(card_ids)s::bigint[], %(bound_bys)s::text[]) AS given (id, card_id, bound_by)
+WHERE chats.id = given.id
+
+-- name: set_deals
+UPDATE chats SET deal_id = given.deal_id
+FROM unnest(%(chat_ids)s::bigint[], %(deal_ids)s::bigint[]) AS given (id, deal_id)
+WHERE chats.id = given.id
+
+-- name: append_inbound
+INSERT INTO messages (
+    chat_id, seq, direction, kind, text, attachments, external_id, reply_to, referral, inbox_id, sent_at, received_at
+)
+SELECT chat_id, seq, 'in', kind, text, attachments, external_id, reply_to, referral, inbox_id, sent_at, received_at
+FROM unnest(
+    %(chat_ids)s::bigint[], %(seqs)s::bigint[], %(kinds)s::text[], %(texts)s::text[], %(attachments)s::jsonb[],
+    %(external_ids)s::text[], %(reply_tos)s::text[], %(referrals)s::text[], %(inbox_ids)s::bigint[],
+    %(sent_ats)s::timestamptz[], %(received_ats)s::timestamptz[]
+) AS given (chat_id, seq, kind, text, attachments, external_id, reply_to, referral, inbox_id, sent_at, received_at)
+
+-- name: append_outbound
+INSERT INTO messages (chat_id, seq, direction, kind, text, dialog_id, operator_id, sent_at, received_at)
+SELECT chat_id, seq, 'out', 'text', text, dialog_id, operator_id, now(), now()
+FROM unnest(
+    %(chat_ids)s::bigint[], %(seqs)s::bigint[], %(texts)s::text[], %(dialog_ids)s::bigint[], %(operator_ids)s::bigint[]
+) AS given (chat_id, seq, text, dialog_id, operator_id)
+
+-- name: edit
+UPDATE messages SET text = %(text)s, edited_at = %(at)s
+WHERE chat_id = %(chat_id)s AND external_id = %(target)s AND direction = 'in'
+
+-- name: delete
+UPDATE messages SET deleted_at = %(at)s WHERE chat_id = %(chat_id)s AND external_id = %(target)s
+
+-- name: react
+UPDATE messages SET reactions = jsonb_set(coalesce(reactions, '{}'), ARRAY[%(customer_id)s::text], to_jsonb(%(text)s::text))
+WHERE chat_id = %(chat_id)s AND external_id = %(target)s
+
+-- name: lock_one
+SELECT id FROM chats WHERE id = %(chat_id)s FOR NO KEY UPDATE

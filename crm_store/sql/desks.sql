@@ -1,0 +1,101 @@
+-- Open channels, rosters, operators, channels.
+-- Lock order: open channels by id, then operators by id.
+
+-- name: all_channels
+SELECT
+    channels.id, key, kind, channels.name, open_channel_id, account_id, region, secrets, config,
+    channels.active
+FROM channels
+
+-- name: upsert_open_channel
+INSERT INTO open_channels (name, settings) VALUES (%(name)s, %(settings)s)
+ON CONFLICT (name) DO UPDATE SET settings = excluded.settings
+RETURNING id
+
+-- name: upsert_operator
+INSERT INTO operators (name, token_hash, personal_limit) VALUES (%(name)s, %(token_hash)s, %(personal_limit)s)
+ON CONFLICT (name) DO UPDATE SET token_hash = excluded.token_hash, personal_limit = excluded.personal_limit
+RETURNING id
+
+-- name: upsert_department
+INSERT INTO departments (name) VALUES (%(name)s) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id
+
+-- name: clear_department
+DELETE FROM department_members WHERE department_id = %(department_id)s
+
+-- name: insert_department_members
+INSERT INTO department_members (department_id, position, operator_id)
+SELECT %(department_id)s, position, operator_id
+FROM unnest(%(operator_ids)s::bigint[]) WITH ORDINALITY AS given (operator_id, position)
+
+-- name: upsert_channel
+INSERT INTO channels (key, kind, name, open_channel_id, account_id, region, secrets, config)
+VALUES (%(key)s, %(kind)s, %(name)s, %(open_channel_id)s, %(account_id)s, %(region)s, %(secrets)s, %(config)s)
+ON CONFLICT (key) DO UPDATE SET
+    name = excluded.name, open_channel_id = excluded.open_channel_id, account_id = excluded.account_id,
+    region = excluded.region, secrets = excluded.secrets, config = excluded.config
+RETURNING id
+
+-- name: clear_roster
+DELETE FROM roster_entries WHERE open_channel_id = %(open_channel_id)s
+
+-- name: insert_roster
+INSERT INTO roster_entries (open_channel_id, position, operator_id, department_id)
+SELECT %(open_channel_id)s, position, operator_id, department_id
+FROM unnest(%(operator_ids)s::bigint[], %(department_ids)s::bigint[])
+    WITH ORDINALITY AS given (operator_id, department_id, position)
+
+-- name: lock_open_channels
+SELECT id, settings::text, turn, active FROM open_channels WHERE id = ANY(%(open_channel_ids)s)
+ORDER BY id FOR NO KEY UPDATE
+
+-- name: roster
+-- The rosters with departments expanded in place (D1), each operator once, at his first place.
+SELECT
+    listed.open_channel_id, operators.id, operators.dismissed_at IS NOT NULL,
+    operators.online AND coalesce(operators.seen_at > now() - %(heartbeat_limit)s * interval '1 second', false),
+    operators.personal_limit, roster_turns.turn
+FROM (
+    SELECT DISTINCT ON (open_channel_id, operator_id) open_channel_id, operator_id, position, member_position
+    FROM (
+        SELECT
+            entry.open_channel_id, coalesce(entry.operator_id, member.operator_id) AS operator_id,
+            entry.position, coalesce(member.position, 0) AS member_position
+        FROM roster_entries AS entry
+        LEFT JOIN department_members AS member ON member.department_id = entry.department_id
+        WHERE entry.open_channel_id = ANY(%(open_channel_ids)s)
+    ) AS expanded
+    WHERE operator_id IS NOT NULL
+    ORDER BY open_channel_id, operator_id, position, member_position
+) AS listed
+JOIN operators ON operators.id = listed.operator_id
+LEFT JOIN roster_turns
+    ON roster_turns.open_channel_id = listed.open_channel_id AND roster_turns.operator_id = listed.operator_id
+ORDER BY listed.open_channel_id, listed.position, listed.member_position
+
+-- name: lock_operators
+SELECT id FROM operators WHERE id = ANY(%(operator_ids)s) ORDER BY id FOR NO KEY UPDATE
+
+-- name: set_turns
+INSERT INTO roster_turns (open_channel_id, operator_id, turn)
+SELECT * FROM unnest(%(open_channel_ids)s::bigint[], %(operator_ids)s::bigint[], %(turns)s::bigint[])
+ON CONFLICT (open_channel_id, operator_id) DO UPDATE SET turn = excluded.turn
+
+-- name: set_open_channel_turn
+UPDATE open_channels SET turn = %(turn)s WHERE id = %(open_channel_id)s
+
+-- name: operator_by_token
+SELECT id, name FROM operators WHERE token_hash = %(token_hash)s AND dismissed_at IS NULL
+
+-- name: set_online
+UPDATE operators SET online = %(online)s, seen_at = now() WHERE id = %(operator_id)s AND dismissed_at IS NULL
+
+-- name: heartbeat
+UPDATE operators SET seen_at = now() WHERE id = %(operator_id)s AND dismissed_at IS NULL AND online
+
+-- name: open_channels_of_operator
+SELECT DISTINCT entry.open_channel_id
+FROM roster_entries AS entry
+LEFT JOIN department_members AS member ON member.department_id = entry.department_id
+WHERE %(operator_id)s IN (entry.operator_id, member.operator_id)
+ORDER BY 1

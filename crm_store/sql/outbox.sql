@@ -1,0 +1,50 @@
+-- The outbox: what is to be sent, in the order of each chat.
+-- Lock order: last of all.
+
+-- name: insert
+INSERT INTO outbox (channel_id, chat_id, seq, dialog_id, state, error)
+SELECT chats.channel_id, given.chat_id, given.seq, given.dialog_id,
+    CASE WHEN channels.kind = ANY(%(sendable)s) THEN 'pending' ELSE 'held' END,
+    CASE WHEN channels.kind = ANY(%(sendable)s) THEN '' ELSE 'sending over ' || channels.kind || ' is not built yet' END
+FROM unnest(%(chat_ids)s::bigint[], %(seqs)s::bigint[], %(dialog_ids)s::bigint[]) AS given (chat_id, seq, dialog_id)
+JOIN chats ON chats.id = given.chat_id
+JOIN channels ON channels.id = chats.channel_id
+
+-- name: lease
+-- What is due, the first of each chat only. The lease is over before another worker may try: `due_at` is its end.
+UPDATE outbox SET
+    attempts = attempts + 1, first_tried_at = coalesce(first_tried_at, now()),
+    due_at = now() + %(lease)s * interval '1 second'
+FROM (
+    SELECT id FROM outbox AS due
+    WHERE state = 'pending' AND due_at <= now() AND NOT EXISTS (
+        SELECT FROM outbox AS earlier
+        WHERE earlier.state = 'pending' AND earlier.chat_id = due.chat_id AND earlier.seq < due.seq
+    )
+    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+) AS leased
+JOIN outbox AS row ON row.id = leased.id
+JOIN chats ON chats.id = row.chat_id
+JOIN messages ON messages.chat_id = row.chat_id AND messages.seq = row.seq
+WHERE outbox.id = leased.id
+RETURNING
+    outbox.id, outbox.idempotency_key, outbox.channel_id, chats.external_id, messages.text, messages.sent_at,
+    outbox.attempts, outbox.first_tried_at, now(), outbox.dialog_id
+
+-- name: sent
+UPDATE outbox SET state = 'sent', sent_at = now(), error = ''
+WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
+
+-- name: retry
+UPDATE outbox SET due_at = %(due_at)s, error = %(error)s
+WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
+
+-- name: failed
+UPDATE outbox SET state = 'failed', error = %(error)s
+WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
+
+-- name: expire_held
+UPDATE outbox SET state = 'expired' WHERE dialog_id = %(dialog_id)s AND state = 'held'
+
+-- name: oldest_due
+SELECT extract(epoch FROM now() - min(due_at))::float8 FROM outbox WHERE state = 'pending' AND due_at <= now()

@@ -1,0 +1,1 @@
+"""The pipeline: Celery app, step tasks, delivery, and the clock."""

@@ -1,0 +1,48 @@
+"""The Celery app, with the settings that hold on Redis.
+
+On Redis a task message may be lost, doubled or late whatever is set here. Nothing depends on it: task messages are
+hints, and PostgreSQL decides. So there are no ETAs, no countdowns, no retries and no results.
+"""
+
+from celery import Celery
+from kombu import Queue
+
+from config.topology import TASK_QUEUES, Step
+
+
+def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
+    """The app of one process; connects at first use. visibility_timeout: seconds."""
+    app = Celery("openchannel", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        # The default (anonymous) exchange: with a declared one, publishing after FLUSHALL goes nowhere.
+        task_queues=[Queue(name) for name in TASK_QUEUES],
+        task_default_queue=Step.CRM_LOOKUP.value,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        worker_prefetch_multiplier=4,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=5,
+        broker_transport_options={
+            "visibility_timeout": visibility_timeout,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "unacked_mutex_expire": 30,
+            "priority_steps": [0],
+            "health_check_interval": 10,
+            "socket_timeout": 5,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "body_encoding": "utf-8",
+        },
+        accept_content=["json"],
+        task_serializer="json",
+    )
+    return app

@@ -1,0 +1,97 @@
+"""The clock: a process of its own, apart from Celery; any number of them may run.
+
+The sweeper hints what does not move: it makes up for every lost task message, also when Redis was wiped. Timers
+are rows; those that are due are hinted too. Compaction of ledger and costs, and retention.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from config.topology import INBOX_STEPS, Step
+from crm_store import costs, dialogs, inbox, ledger, outbox
+from crm_store.database import Connection, Session
+from crm_store.errors import DatabaseAwayError
+from worker.hints import Hints
+
+log = structlog.get_logger(__name__)
+
+FOLD_INTERVAL = 10.0
+RETENTION_INTERVAL = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOptions:
+    """Seconds, and days. visibility_timeout: the broker's, after which a lost task would be sent again by itself."""
+
+    interval: float = 0.5
+    stale_after: float = 2.0
+    visibility_timeout: float = 60.0
+    key_retention_days: int = 30
+
+
+class Clock:
+    """See the module."""
+
+    def __init__(self, session: Session, hints: Hints, options: ClockOptions) -> None:
+        self._session = session
+        self._hints = hints
+        self._options = options
+        self._next_fold = time.monotonic() + FOLD_INTERVAL
+        self._next_retention = time.monotonic()
+
+    def run(self, stop: threading.Event) -> None:
+        """Tick until `stop` is set."""
+        log.info("clock_started")
+        while not stop.wait(self._options.interval):
+            self.tick()
+
+    def tick(self) -> None:
+        """Look once. Never raises for PostgreSQL or the broker being away."""
+        try:
+            self._sweep()
+            self._next_fold = self._every(FOLD_INTERVAL, self._next_fold, self._fold)
+            self._next_retention = self._every(RETENTION_INTERVAL, self._next_retention, self._forget)
+        except DatabaseAwayError as error:
+            log.warning("clock_waits_for_database", error=error)
+
+    def _sweep(self) -> None:
+        """At most one hint per step: if its oldest item is stale and no task of the step is queued, or very old."""
+        with self._session.transaction() as connection:
+            waited = self._waiting(connection)
+        stale = [step for step, seconds in waited.items() if seconds > self._options.stale_after]
+        if not stale:
+            return
+        depths = self._hints.depths(stale)
+        for step in stale:
+            queued = depths.get(step)
+            if queued == 0 or (queued and queued < 10 and waited[step] > self._options.visibility_timeout):
+                log.info("swept", step=step.value, waited=round(waited[step], 1))
+                self._hints.publish(step)
+
+    def _waiting(self, connection: Connection) -> dict[Step, float]:
+        """Seconds for which the oldest work of each step has waited. A due timer or delivery is not to wait."""
+        waited = {step: seconds for step, seconds in inbox.oldest_due(connection).items() if step in INBOX_STEPS}
+        if dialogs.due_backlogs(connection, 1):
+            waited[Step.DISTRIBUTE] = max(waited.get(Step.DISTRIBUTE, 0.0), self._options.stale_after + 0.001)
+        if outbox.oldest_due(connection) is not None:
+            waited[Step.DELIVER] = self._options.stale_after + 0.001
+        return waited
+
+    def _fold(self, connection: Connection) -> None:
+        ledger.fold(connection)
+        costs.fold(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        forgotten = inbox.forget_keys(connection, self._options.key_retention_days)
+        log.info("keys_forgotten", keys=forgotten)
+
+    def _every(self, interval: float, due: float, work: Callable[[Connection], None]) -> float:
+        if time.monotonic() < due:
+            return due
+        with self._session.transaction() as connection:
+            work(connection)
+        return time.monotonic() + interval

@@ -1,0 +1,102 @@
+"""Delivery: from the outbox to the channels' APIs, in the order of each chat.
+
+No lock is held while a channel is called: a delivery is leased, the lease committed, the call made, its result
+written under the condition that the lease was not lost. A worker that dies in between has its lease run out, and
+the message is sent again with the same idempotency key.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import structlog
+
+from config.topology import Step
+from crm_store import desks, outbox
+from crm_store.database import Connection, Session
+from crm_store.errors import DatabaseAwayError
+from crm_store.outbox import LeasedDelivery
+from crm_store.secrets import SecretBox
+from tracker.channels import Channel
+from worker.hints import Hints
+from worker.policy import delivery_backoff
+from worker.senders import SENDERS, Delivered, Refused, Result, TryAgain
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 16
+"""Deliveries that are leased, and sent side by side, at once."""
+
+LEASE_BEYOND_TIMEOUT = 4.0
+"""A lease lasts so many times as long as a call may: connecting, writing, reading, and writing the result down."""
+
+
+class Delivery:
+    """Sends what is due. Not safe for use by several threads."""
+
+    def __init__(
+        self, session: Session, box: SecretBox, hints: Hints, timeout: float = 8.0, retry_for: float = 3600.0
+    ) -> None:
+        """timeout: seconds for one call. retry_for: seconds from the first try to giving up."""
+        self._session = session
+        self._box = box
+        self._hints = hints
+        self._retry_for = retry_for
+        self._lease = timeout * LEASE_BEYOND_TIMEOUT
+        self._client = httpx.Client(timeout=timeout, follow_redirects=False)
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="delivery")
+
+    def run(self, _items: Sequence[Any] = (), _tries: int = 0) -> None:
+        """Send one round of what is due, whatever the hint named."""
+        try:
+            with self._session.transaction() as connection:
+                leased = outbox.lease(connection, AT_ONCE, self._lease)
+                channels = self._channels(connection) if leased else {}
+            if not leased:
+                return
+            results = list(self._pool.map(lambda delivery: _send(self._client, channels, delivery), leased))
+            with self._session.transaction() as connection:
+                for delivery, result in zip(leased, results, strict=True):
+                    self._write_down(connection, delivery, result)
+        except DatabaseAwayError as error:
+            log.warning("delivery_waits_for_database", error=error)
+            return
+        self._hints.publish_if_idle(Step.DELIVER)
+
+    def close(self) -> None:
+        """Close the connections to the channels."""
+        self._pool.shutdown()
+        self._client.close()
+
+    def _channels(self, connection: Connection) -> dict[int, Channel]:
+        return {channel.id: channel for channel in desks.read_channels(connection, self._box)}
+
+    def _write_down(self, connection: Connection, delivery: LeasedDelivery, result: Result) -> None:
+        match result:
+            case Delivered():
+                outbox.sent(connection, delivery)
+            case TryAgain(error, after):
+                due_at = delivery.now + timedelta(seconds=after or delivery_backoff(delivery.attempts))
+                if due_at > delivery.first_tried_at + timedelta(seconds=self._retry_for):
+                    self._give_up(connection, delivery, error)
+                else:
+                    outbox.retry(connection, delivery, due_at, error)
+            case Refused(error):
+                self._give_up(connection, delivery, error)
+
+    def _give_up(self, connection: Connection, delivery: LeasedDelivery, error: str) -> None:
+        outbox.failed(connection, delivery, error)
+        log.error("delivery_failed", delivery=delivery.id, attempts=delivery.attempts, error=error)
+
+
+def _send(client: httpx.Client, channels: Mapping[int, Channel], delivery: LeasedDelivery) -> Result:
+    channel = channels.get(delivery.channel_id)
+    if channel is None:
+        return Refused("its channel is gone")
+    try:
+        return SENDERS[channel.kind](client, channel, delivery)
+    except Exception as error:  # a defect of a sender must not hold up the other deliveries
+        log.exception("sender_failed", channel=channel.key)
+        return TryAgain(type(error).__name__)

@@ -1,0 +1,61 @@
+"""Hints: task messages that say that a step has something to do. They may be lost at any moment."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from celery import Celery
+from kombu.exceptions import KombuError
+
+from config.topology import Step
+
+log = structlog.get_logger(__name__)
+
+_PAUSE_AFTER_FAILURE = 1.0
+"""Seconds for which nothing is published once the broker was away: each try would cost a connection's time-out."""
+
+
+class Hints:
+    """Publishes hints over connections of the app's pool. Never raises: the sweeper is there."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._away_until = 0.0
+
+    def publish(self, step: Step, items: Sequence[Any] = (), tries: int = 0) -> bool:
+        """Hint that `step` has these items to do, or, without items, whatever has waited longest.
+
+        Returns whether the broker took it.
+        """
+        if time.monotonic() < self._away_until:
+            return False
+        try:
+            self._app.send_task(step.value, args=(list(items), tries), queue=step.value, retry=False)
+        except (KombuError, OSError) as error:
+            self._away_until = time.monotonic() + _PAUSE_AFTER_FAILURE
+            log.warning("hint_not_published", step=step.value, error=error)
+            return False
+        return True
+
+    def publish_if_idle(self, step: Step) -> bool:
+        """Hint what has waited longest, unless tasks of this step are queued already."""
+        depth = self.depths([step]).get(step)
+        return depth == 0 and self.publish(step)
+
+    def depths(self, steps: Sequence[Step]) -> dict[Step, int]:
+        """Messages in the task queues; nothing if the broker is away."""
+        try:
+            with self._app.connection_for_read() as connection:
+                channel = connection.default_channel
+                return {step: _depth(channel, step.value) for step in steps}
+        except (KombuError, OSError) as error:
+            log.warning("task_queues_not_read", error=error)
+            return {}
+
+
+def _depth(channel: Any, queue: str) -> int:
+    try:
+        return int(channel.queue_declare(queue=queue, passive=True).message_count)
+    except channel.connection.client.channel_errors:  # an empty queue does not exist on Redis
+        return 0

@@ -1,0 +1,88 @@
+"""A worker process: its sessions, its runners, and the Celery worker around them."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+import structlog
+from celery import Celery
+from celery.apps.worker import Worker
+
+from config.topology import TASK_QUEUES, Step
+from crm_store.database import DatabaseOptions, Session
+from crm_store.secrets import SecretBox
+from worker.delivery import Delivery
+from worker.hints import Hints
+from worker.runner import Handler, Idle, Limits, StepRunner, nothing_else
+from worker.steps.bind_chat import bind_chat
+from worker.steps.crm_lookup import crm_lookup
+from worker.steps.distribute import distribute, serve_due_backlogs
+from worker.steps.ensure_card import ensure_card
+from worker.steps.respond import respond
+from worker.tasks import register, run_items
+
+log = structlog.get_logger(__name__)
+
+HANDLERS: Mapping[Step, Handler] = {
+    Step.CRM_LOOKUP: crm_lookup,
+    Step.BIND_CHAT: bind_chat,
+    Step.ENSURE_CARD: ensure_card,
+    Step.DISTRIBUTE: distribute,
+    Step.RESPOND: respond,
+}
+
+IDLE: Mapping[Step, Idle] = {Step.DISTRIBUTE: serve_due_backlogs}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryOptions:
+    """Seconds for one call of a channel's API, and from a delivery's first try to giving up."""
+
+    timeout: float = 8.0
+    retry_for: float = 3600.0
+
+
+def run_worker(
+    app: Celery,
+    database: DatabaseOptions,
+    box: SecretBox,
+    limits: Limits,
+    delivery_options: DeliveryOptions,
+    handlers: Mapping[Step, Handler] = HANDLERS,
+) -> int:
+    """Work in this process until SIGTERM; returns the exit code.
+
+    One solo worker per core: a pool of children costs a sixth to a quarter of the throughput, and gives time
+    limits that the steps do not need, because PostgreSQL limits their statements and their idle transactions.
+    """
+    name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    structlog.contextvars.bind_contextvars(worker=name)
+    hints = Hints(app)
+    session, witness = Session(database), Session(database, asynchronous_commit=True)
+    delivery = Delivery(session, box, hints, delivery_options.timeout, delivery_options.retry_for)
+    for step, handler in handlers.items():
+        idle = IDLE.get(step, nothing_else)
+        register(app, step, run_items(StepRunner(step, handler, session, witness, hints, name, limits, idle)))
+    register(app, Step.DELIVER, delivery.run)
+    app.finalize()
+    log.info("worker_started")
+    worker = Worker(
+        app=app,
+        hostname=f"openchannel@{name}",
+        pool_cls="solo",
+        concurrency=1,
+        queues=list(TASK_QUEUES),
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    try:
+        worker.start()
+    finally:
+        delivery.close()
+        session.close()
+        witness.close()
+    return int(worker.exitcode or 0)

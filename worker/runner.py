@@ -1,0 +1,262 @@
+"""How a step is run: claim, work, move and commit; halve what fails, suspect what crashed.
+
+The order of things, and what a kill between any two of them leaves behind:
+  1. one transaction locks the chats and reads what may enter: nothing;
+  2. another session writes the batch down: a batch whose session is gone, found by whoever comes next;
+  3. the effects, the items' moves and the end of the batch are one commit: all or nothing;
+  4. the hint for the next step is published: without it the sweeper sends one.
+"""
+
+import math
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from config.masking import mask_error, masked_traceback
+from config.topology import Step, next_step
+from crm_store import costs, failures, inbox
+from crm_store.database import Connection, Session
+from crm_store.errors import DatabaseAwayError
+from crm_store.failures import Failure
+from crm_store.inbox import ClaimedItem, Move
+from worker.batches import Batch, choose
+from worker.fingerprint import fingerprint, reason_of
+from worker.hints import Hints
+from worker.policy import CRASHES_TO_DEATH, Retry, after_failure, half
+
+log = structlog.get_logger(__name__)
+
+Carried = Mapping[int, str]
+"""Normalised messages, as JSON, that came with the task, by inbox id."""
+
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where each item of a batch goes from here, and which other steps have work now."""
+
+    moves: Sequence[Move]
+    also_hint: Sequence[Step] = ()
+
+
+Handler = Callable[[Connection, Sequence[ClaimedItem], Carried], Outcome]
+"""A step's work on a batch, within the caller's transaction."""
+
+Idle = Callable[[Connection], Outcome]
+"""What a step does when it was hinted and no item may enter."""
+
+
+def nothing_else(_connection: Connection) -> Outcome:
+    """Most steps do nothing without items."""
+    return Outcome(())
+
+
+FRESH = 0.05
+"""Seconds that an item is left to the task that names it, before other tasks of the step take it along."""
+
+MOST_TRIES = 5
+"""How often items are hinted again because another worker had their chats; then they are left to the sweeper."""
+
+SETTLE_INTERVAL = 1.0
+"""Seconds between two looks for crashed batches, where nothing points at one."""
+
+
+class CrashedBeforeError(Exception):
+    """A claimed item is named by a batch that nobody finished: settle that first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """batch: items of one task. retry_for: seconds from an item's first failure to its dead letter."""
+
+    batch: int = 500
+    retry_for: float = 60.0
+
+
+class StepRunner:
+    """Runs one step in this process. Not safe for use by several threads."""
+
+    def __init__(
+        self,
+        step: Step,
+        handler: Handler,
+        session: Session,
+        witness: Session,
+        hints: Hints,
+        worker: str,
+        limits: Limits,
+        idle: Idle = nothing_else,
+    ) -> None:
+        """witness: a second session, on which batches are written down while the first holds the locks."""
+        self._idle = idle
+        self._step = step
+        self._handler = handler
+        self._session = session
+        self._witness = witness
+        self._hints = hints
+        self._worker = worker
+        self._limits = limits
+        self._identity: tuple[int, datetime] | None = None
+        self._known_connection: Connection | None = None
+        self._settled_at = -math.inf
+
+    def run(self, named: Collection[int], carried: Carried, tries: int = 0) -> None:
+        """Take the named items, and what has waited longest, through the step.
+
+        Returns normally whatever happens: what could not be done stays where it is, or is a retry or a dead letter.
+        """
+        try:
+            if time.monotonic() - self._settled_at > SETTLE_INTERVAL:
+                self._settle()
+            waited = FRESH if named else 0.0
+            left, more = self._attempt(named, self._limits.batch, waited, None, carried)
+        except DatabaseAwayError as error:
+            log.warning("step_waits_for_database", error=error)
+            return
+        if left and tries < MOST_TRIES:
+            time.sleep(0.005 * (tries + 1))  # their chats are in another worker's hands, for some milliseconds
+            self._hints.publish(self._step, left, tries + 1)
+        if more:
+            self._hints.publish_if_idle(self._step)
+
+    def _attempt(
+        self, named: Collection[int], limit: int, waited: float, only: frozenset[int] | None, carried: Carried
+    ) -> tuple[tuple[int, ...], bool]:
+        """Run one batch, and its halves if it fails. Returns named items left to others, and if more wait."""
+        batch_id: int | None = None
+        batch = Batch((), more=False)
+        outcome = Outcome(())
+        began = time.perf_counter()
+        try:
+            with self._session.transaction() as connection:
+                self._identify(connection)
+                looked_at = 0 if only is not None else limit
+                claim = inbox.claim(connection, self._step, named, limit, looked_at, waited)
+                batch = choose(claim.lines, limit, only)
+                if batch.items:
+                    batch_id = self._begin(batch.items)
+                    outcome = self._handler(connection, batch.items, carried)
+                    inbox.move(connection, self._step, outcome.moves)
+                    costs.enter(connection, self._step, len(batch.items), time.perf_counter() - began)
+                    failures.end_batch(connection, batch_id)
+                else:
+                    outcome = self._idle(connection)
+        except CrashedBeforeError:
+            self._settle()
+            return (), True
+        except DatabaseAwayError:
+            self._strike_out(batch_id)
+            raise
+        except Exception as error:
+            self._strike_out(batch_id)
+            return (), self._after_error(batch.items, error, carried)
+        except BaseException:  # the process is being stopped
+            self._strike_out(batch_id)
+            raise
+        self._hint_next(outcome)
+        if batch.items:
+            log.info("step_done", items=len(batch.items), seconds=round(time.perf_counter() - began, 4))
+        return claim.left, claim.full or batch.more
+
+    def _begin(self, items: Sequence[ClaimedItem]) -> int:
+        assert self._identity is not None  # noqa: S101  set before the claim
+        inbox_ids = [item.inbox_id for item in items]
+        batch_id, crashed_before = failures.begin_batch(
+            self._witness, self._step, self._worker, self._identity, inbox_ids
+        )
+        if crashed_before:
+            self._strike_out(batch_id)
+            raise CrashedBeforeError
+        return batch_id
+
+    def _strike_out(self, batch_id: int | None) -> None:
+        """This worker lives: a batch that it gives up is nobody's crash."""
+        if batch_id is None:
+            return
+        try:
+            with self._witness.connection() as connection:
+                failures.end_batch(connection, batch_id)
+        except DatabaseAwayError:
+            self._known_connection = None  # so that it is done on the next connection
+
+    def _identify(self, connection: Connection) -> None:
+        if connection is not self._known_connection:
+            failures.end_batches_of(self._witness, self._worker, self._step)
+            self._identity = failures.session_identity(connection)
+            self._known_connection = connection
+
+    def _hint_next(self, outcome: Outcome) -> None:
+        following = next_step(self._step)
+        if following is not None:
+            moved = [move.inbox_id for move in outcome.moves if move.stage == following.value]
+            if moved:
+                self._hints.publish(following, moved)
+        for step in outcome.also_hint:
+            self._hints.publish_if_idle(step)
+
+    def _after_error(self, items: Sequence[ClaimedItem], error: Exception, carried: Carried) -> bool:
+        """Halve a failed batch until the culprit is alone, then retry or bury it. Returns if more may wait."""
+        if not items:
+            raise error  # the claim itself failed: nothing to blame, and a defect of ours
+        if len(items) == 1:
+            self._record_failure(items[0].inbox_id, error)
+            return True
+        log.warning("batch_halved", items=len(items), error=error)
+        middle = half(len(items))
+        for part in (items[:middle], items[middle:]):
+            inbox_ids = frozenset(item.inbox_id for item in part)
+            self._attempt(inbox_ids, len(part), 0.0, inbox_ids, carried)
+        return True
+
+    def _record_failure(self, inbox_id: int, error: Exception) -> None:
+        failure = Failure(
+            inbox_id=inbox_id,
+            step=self._step,
+            worker=self._worker,
+            reason=reason_of(error),
+            fingerprint=fingerprint(error),
+            error=f"{type(error).__name__}: {mask_error(str(error))}",
+            traceback=masked_traceback(error),
+        )
+        with self._session.transaction() as connection:
+            item = failures.failing_item(connection, self._step, inbox_id)
+            if item is None:
+                return
+            decision = after_failure(item.now, item.first_failed_at, item.attempts, self._limits.retry_for)
+            if isinstance(decision, Retry):
+                failures.retry(connection, failure, item.attempts + 1, decision.due_at)
+                log.warning("item_retried", item=inbox_id, attempt=item.attempts + 1, due_at=decision.due_at)
+            else:
+                failures.bury(connection, failure, item.attempts + 1)
+                log.error("dead_letter", item=inbox_id, reason=failure.reason, fingerprint=failure.fingerprint)
+
+    def _settle(self) -> None:
+        """Look for batches that died with their workers. A crash counts only for an item that ran alone."""
+        with self._session.transaction() as connection:
+            for crashed in failures.take_crashed(connection, self._step):
+                log.error("batch_crashed", crashed_worker=crashed.worker, items=len(crashed.inbox_ids))
+                if not crashed.counts:
+                    continue
+                if len(crashed.inbox_ids) > 1:
+                    failures.suspect(connection, self._step, crashed.inbox_ids, half(len(crashed.inbox_ids)))
+                else:
+                    self._count_crash(connection, crashed.inbox_ids[0], crashed.worker)
+        self._settled_at = time.monotonic()
+
+    def _count_crash(self, connection: Connection, inbox_id: int, worker: str) -> None:
+        crashes = failures.count_crash(connection, self._step, inbox_id)
+        if crashes >= CRASHES_TO_DEATH:
+            failure = Failure(
+                inbox_id=inbox_id,
+                step=self._step,
+                worker=worker,
+                reason="worker_crashed",
+                fingerprint=f"worker_crashed:{self._step}",
+                error=f"its worker died {crashes} times while it ran alone",
+                traceback="",
+            )
+            failures.bury(connection, failure, crashes)
+            log.error("dead_letter", item=inbox_id, reason=failure.reason, fingerprint=failure.fingerprint)

@@ -1,0 +1,94 @@
+"""Sending to channels. So far the custom channel: a signed POST to its callback URL (Standard Webhooks)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import httpx
+import orjson
+
+from crm_store.outbox import LeasedDelivery
+from ingest.adapters.custom import sign
+from tracker.channels import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The channel has taken it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """It may not have arrived; trying again is safe, because the receiver knows the idempotency key."""
+
+    error: str
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It will never be taken."""
+
+    error: str
+
+
+Result = Delivered | TryAgain | Refused
+Sender = Callable[[httpx.Client, Channel, LeasedDelivery], Result]
+
+_RETRIED_STATUSES = frozenset({408, 409, 425, 429})
+
+
+def send_custom(client: httpx.Client, channel: Channel, delivery: LeasedDelivery) -> Result:
+    """POST the message to the channel's `callback_url`, signed with its newest secret.
+
+    `webhook-id` is the idempotency key: a receiver that has seen it answers 2xx and does nothing.
+    """
+    url = channel.config.get("callback_url")
+    if not isinstance(url, str) or not url:
+        return Refused("the channel has no callback_url in its config")
+    if not channel.secrets:
+        return Refused("the channel has no secret to sign with")
+    body = orjson.dumps(
+        {
+            "type": "message",
+            "id": str(delivery.idempotency_key),
+            "chat_id": delivery.address,
+            "text": delivery.text,
+            "sent_at": delivery.written_at.isoformat(),
+        }
+    )
+    message_id, timestamp = str(delivery.idempotency_key), str(int(delivery.now.timestamp()))
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": sign(channel.secrets[0], message_id, timestamp, body),
+    }
+    try:
+        response = client.post(url, content=body, headers=headers)
+    except httpx.InvalidURL:
+        return Refused("the channel's callback_url is not a URL")
+    except httpx.HTTPError as error:
+        return TryAgain(type(error).__name__)
+    return _read_answer(response)
+
+
+def _read_answer(response: httpx.Response) -> Result:
+    if response.is_success:
+        return Delivered()
+    error = f"HTTP {response.status_code}"
+    if response.status_code >= 500 or response.status_code in _RETRIED_STATUSES:
+        return TryAgain(error, _retry_after(response))
+    return Refused(error)
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    try:
+        return min(float(response.headers["retry-after"]), 300.0)
+    except (KeyError, ValueError):
+        return None
+
+
+SENDERS: Mapping[str, Sender] = {"custom": send_custom}
+"""By the channel's kind. Messages of other channels are held until sending over them is built."""
+
+SENDABLE_KINDS = frozenset(SENDERS)
