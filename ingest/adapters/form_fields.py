@@ -127,6 +127,8 @@ class _Parts:
 
 
 def _multipart(body: bytes, boundary: bytes, charset: str) -> list[tuple[str, str]]:
+    if not boundary:
+        raise ParseError("the multipart form names no boundary")
     parts = _Parts(charset)
     try:
         parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]

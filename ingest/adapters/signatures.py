@@ -5,7 +5,6 @@ secret where the proof needs one: nothing is accepted unproved.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Iterable
@@ -96,7 +95,7 @@ def _key(secret: str) -> bytes:
     encoded = secret.removeprefix(_SECRET_PREFIX)
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ValueError("a Standard Webhooks secret is base64") from error
     if not key:
         raise ValueError("a Standard Webhooks secret must not be empty")
