@@ -71,9 +71,7 @@ class Telegram(AdapterDefaults):
             raise ParseError("update_id is missing or not a number")
         kind = next((name for name in update if name in _READERS), None)
         content = an_object(update[kind], kind) if kind else {}
-        # Whom to answer as: a business account that the bot is connected to, or the bot itself.
-        account_id = text(content.get("business_connection_id")) or channel.account_id
-        envelope = Envelope(channel, account_id, f"update:{update_id}", received_at)
+        envelope = Envelope(channel, channel.account_id, f"update:{update_id}", received_at)
         if kind is None:
             return envelope.message(MessageKind.IGNORED, envelope.key)
         return _READERS[kind](envelope, content)

@@ -79,8 +79,8 @@ class WhatsApp(AdapterDefaults):
     def normalise(self, event: Slice, channel: Channel, received_at: datetime) -> InboundMessage:
         """Raises ParseError for an event that lacks its ids."""
         whole = an_object(event, "event")
-        # Where there is no number, as in news of the whole account, the account stands for it.
-        account_id = text(mapping(whole.get("metadata")).get("phone_number_id")) or text(whole.get("waba"))
+        # Empty in news of the whole business account, which are of no one number's channel.
+        account_id = text(mapping(whole.get("metadata")).get("phone_number_id"))
         for part, read in _READERS.items():
             if part in whole:
                 return read(_Event(whole, an_object(whole[part], part), account_id, channel, received_at))

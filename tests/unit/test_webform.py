@@ -28,13 +28,15 @@ def request(body: bytes, content_type: str, at: datetime = NOW) -> WebhookReques
     return replace(WEBFORM.request(body=body), headers={"content-type": content_type}, received_at=at)
 
 
-def read_all(body: bytes, content_type: str = URLENCODED, at: datetime = NOW, **config: object) -> InboundMessage | str:
+def read_all(
+    body: bytes, content_type: str = URLENCODED, at: datetime = NOW, /, **config: object
+) -> InboundMessage | str:
     (event,) = parse(adapter_for("webform"), request(body, content_type, at), channel(**config))
     return event.message or event.error
 
 
 def read(filled_in: dict[str, str], at: datetime = NOW, /, **config: object) -> InboundMessage:
-    found = read_all(urlencode(filled_in).encode(), at=at, **config)
+    found = read_all(urlencode(filled_in).encode(), URLENCODED, at, **config)
     assert isinstance(found, InboundMessage), found
     return found
 
