@@ -149,7 +149,7 @@ def carry_out(connection: Connection, decisions: Sequence[Decision]) -> None:
             "dialog_ids": [decision.dialog_id for decision in changed],
             "rules": [decision.rule for decision in changed],
             "operator_ids": [decision.operator_id for decision in changed],
-            "candidates": [orjson.dumps(dict(decision.passed_over)).decode() for decision in changed],
+            "candidates": [_dump_passed_over(decision) for decision in changed],
         },
     )
     log_events(
@@ -159,6 +159,10 @@ def carry_out(connection: Connection, decisions: Sequence[Decision]) -> None:
             for decision in changed
         ],
     )
+
+
+def _dump_passed_over(decision: Decision) -> str:
+    return orjson.dumps({why.value: operator_ids for why, operator_ids in decision.passed_over.items()}).decode()
 
 
 def _status_after(decision: Decision) -> DialogStatus:

@@ -22,3 +22,14 @@ def accepts_connections(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def usable_port(preferred: int) -> int:
+    """`preferred` if nobody listens on it, otherwise a free port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, preferred))
+        except OSError:
+            return free_port()
+    return preferred

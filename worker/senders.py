@@ -7,7 +7,7 @@ import httpx
 import orjson
 
 from crm_store.outbox import LeasedDelivery
-from ingest.adapters.custom import sign
+from ingest.adapters.signatures import sign
 from tracker.channels import Channel
 
 
@@ -56,11 +56,11 @@ def send_custom(client: httpx.Client, channel: Channel, delivery: LeasedDelivery
             "sent_at": delivery.written_at.isoformat(),
         }
     )
-    message_id, timestamp = str(delivery.idempotency_key), str(int(delivery.now.timestamp()))
+    message_id, timestamp = str(delivery.idempotency_key), int(delivery.now.timestamp())
     headers = {
         "content-type": "application/json",
         "webhook-id": message_id,
-        "webhook-timestamp": timestamp,
+        "webhook-timestamp": str(timestamp),
         "webhook-signature": sign(channel.secrets[0], message_id, timestamp, body),
     }
     try:

@@ -118,8 +118,8 @@ WHERE state.inbox_id = given.inbox_id AND state.stage = %(step)s::text::stage
 
 -- name: begin_batch
 INSERT INTO batches (step, worker, backend_pid, backend_start, inbox_ids)
-VALUES (%(step)s, %(worker)s, %(backend_pid)s, %(backend_start)s, %(inbox_ids)s)
-RETURNING id, EXISTS (SELECT FROM batches WHERE inbox_ids && %(inbox_ids)s)
+VALUES (%(step)s, %(worker)s, %(backend_pid)s, %(backend_start)s, %(inbox_ids)s::bigint[])
+RETURNING id, EXISTS (SELECT FROM batches WHERE inbox_ids && %(inbox_ids)s::bigint[])
 
 -- name: end_batch
 DELETE FROM batches WHERE id = %(id)s

@@ -1,11 +1,12 @@
-"""The schema, as numbered SQL files that are applied in order and never changed afterwards."""
+"""The schema: numbered SQL files in `schema/`, applied in order and never changed afterwards."""
 
+from glob import escape
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from yoyo import get_backend, read_migrations
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "schema"
 
 
 def migrate(url: str) -> list[str]:
@@ -16,7 +17,7 @@ def migrate(url: str) -> list[str]:
     backend = get_backend(_driver_url(url))
     try:
         with backend.lock():
-            pending = backend.to_apply(read_migrations(str(FOLDER)))
+            pending = backend.to_apply(read_migrations(escape(str(FOLDER))))
             backend.apply_migrations(pending)
             return [migration.id for migration in pending]
     finally:
@@ -27,7 +28,7 @@ def pending(url: str) -> list[str]:
     """Names of the migrations that are not applied yet."""
     backend = get_backend(_driver_url(url))
     try:
-        return [migration.id for migration in backend.to_apply(read_migrations(str(FOLDER)))]
+        return [migration.id for migration in backend.to_apply(read_migrations(escape(str(FOLDER))))]
     finally:
         backend.connection.close()
 

@@ -1,0 +1,5 @@
+"""`python -m cli` is `openchannel`."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,30 @@
+"""The clock process."""
+
+import signal
+import threading
+
+from cli.composition import broker_url, database_options, process_settings
+from crm_store.database import Session
+from worker.app import make_app
+from worker.clock import Clock, ClockOptions
+from worker.hints import Hints
+
+
+def clock_command() -> None:
+    """Tick until SIGTERM."""
+    settings = process_settings("clock")
+    options = ClockOptions(
+        interval=settings.clock.interval,
+        stale_after=settings.clock.stale_after,
+        visibility_timeout=settings.broker.visibility_timeout,
+        key_retention_days=settings.clock.key_retention_days,
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    session = Session(database_options(settings, "clock"))
+    hints = Hints(make_app(broker_url(settings), settings.broker.visibility_timeout))
+    try:
+        Clock(session, hints, options).run(stop)
+    finally:
+        session.close()

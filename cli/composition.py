@@ -1,0 +1,53 @@
+"""From settings to the values that the processes are built of."""
+
+from config.logging import configure_logging
+from config.settings import Settings, SettingsError, load_settings
+from crm_store.database import DatabaseOptions
+from crm_store.secrets import SecretBox
+
+
+def process_settings(process: str) -> Settings:
+    """Settings of one of the processes, with its logging set up. Raises SettingsError."""
+    settings = load_settings()
+    configure_logging(settings.log.format, settings.log.level, process)
+    return settings
+
+
+def database_options(settings: Settings, process: str) -> DatabaseOptions:
+    """How this process reaches PostgreSQL. Raises SettingsError."""
+    given = settings.database
+    if given.url is None:
+        raise SettingsError(_missing("OPENCHANNEL_DATABASE__URL", "postgresql://user:password@host:5432/openchannel"))
+    return DatabaseOptions(
+        url=given.url.get_secret_value(),
+        application_name=f"openchannel {process}",
+        pool_size=given.pool_size,
+        statement_timeout=given.statement_timeout,
+        lock_timeout=given.lock_timeout,
+        idle_in_transaction_timeout=given.idle_in_transaction_timeout,
+    )
+
+
+def broker_url(settings: Settings) -> str:
+    """Raises SettingsError."""
+    if settings.broker.url is None:
+        raise SettingsError(_missing("OPENCHANNEL_BROKER__URL", "redis://:password@host:6379/0"))
+    return settings.broker.url.get_secret_value()
+
+
+def secret_box(settings: Settings) -> SecretBox:
+    """Raises SettingsError."""
+    if settings.secret_key is None:
+        raise SettingsError(_missing("OPENCHANNEL_SECRET_KEY", "32 random bytes in urlsafe base64"))
+    return SecretBox(settings.secret_key.get_secret_value())
+
+
+def api_token(settings: Settings) -> str:
+    """Raises SettingsError."""
+    if settings.api_token is None:
+        raise SettingsError(_missing("OPENCHANNEL_API_TOKEN", "a long random text"))
+    return settings.api_token.get_secret_value()
+
+
+def _missing(name: str, example: str) -> str:
+    return f"{name}: must be set for this process, e.g. {example}; `openchannel up` sets it by itself"

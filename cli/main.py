@@ -1,0 +1,40 @@
+"""The `openchannel` command."""
+
+import sys
+
+import typer
+
+from cli.clock import clock_command
+from cli.demo import demo_command
+from cli.migrate import migrate_command
+from cli.parse import parse_command
+from cli.up import up_command
+from cli.web import web_command
+from cli.worker import worker_command
+from config.settings import SettingsError
+from crm_store.errors import StoreError
+from runtime.errors import RuntimeModeError
+
+app = typer.Typer(
+    name="openchannel",
+    help="The desk between messengers and a CRM.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("up", help="Run everything on this machine, in the foreground.")(up_command)
+app.command("demo", help="`up`, with a demo desk, synthetic customers and a live table.")(demo_command)
+app.command("web", help="Webhooks, operators' API, health and metrics.")(web_command)
+app.command("worker", help="One worker; start one per core.")(worker_command)
+app.command("clock", help="Sweeper and timers; start at least one.")(clock_command)
+app.command("migrate", help="Bring the database's schema up to date.")(migrate_command)
+app.command("parse", help="Show what a channel's adapter reads in webhook bodies.")(parse_command)
+
+
+def main() -> None:
+    """Run the command; an error that the user can mend is one clear message, without a traceback."""
+    try:
+        app()
+    except (SettingsError, StoreError, RuntimeModeError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2 if isinstance(error, SettingsError) else 1)

@@ -1,0 +1,96 @@
+"""The web process: webhooks, the operators' API, health and metrics."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+
+from cli.composition import api_token, broker_url, database_options, process_settings, secret_box
+from config.settings import Settings
+from config.topology import Step
+from console.app import make_api
+from console.dependencies import Dependencies
+from crm_store import desks
+from crm_store.database import Database
+from crm_store.secrets import SecretBox, hash_token
+from ingest.accept import Acceptor, AcceptOptions
+from ingest.app import WebhookEndpoint, WebhookOptions
+from ingest.directory import ChannelDirectory
+from ingest.publish import Publisher
+from tracker.channels import Channel
+from worker.app import make_app
+from worker.hints import Hints
+
+GRACE = 8
+"""Seconds that requests have to end after SIGTERM."""
+
+
+def web_command() -> None:
+    """Serve until SIGTERM."""
+    settings = process_settings("web")
+    uvicorn.run(
+        make_web(settings),
+        host=settings.web.host,
+        port=settings.web.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+def make_web(settings: Settings) -> Starlette:
+    """The web application, composed; opens its connections when it starts."""
+    database = Database(database_options(settings, "web"))
+    box = secret_box(settings)
+    celery = make_app(broker_url(settings), settings.broker.visibility_timeout)
+    # Each thread that publishes has its own memory of the broker being away.
+    first_hints, act_hints = Hints(celery), Hints(celery)
+    publisher = Publisher(lambda items: first_hints.publish(Step.CRM_LOOKUP, items), settings.worker.batch_limit)
+    acceptor = Acceptor(
+        database,
+        publisher.publish,
+        AcceptOptions(settings.web.accept_window, settings.web.accept_limit, settings.web.accept_backlog),
+    )
+    webhooks = WebhookEndpoint(
+        ChannelDirectory(lambda: _read_channels(database, box)),
+        acceptor,
+        box,
+        WebhookOptions(settings.web.body_limit, settings.web.public_url),
+    )
+    api = make_api(
+        Dependencies(
+            database=database,
+            hint=act_hints.publish,
+            depths=lambda: _depths(act_hints),
+            service_token_hash=hash_token(api_token(settings)),
+        )
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        with database:
+            publisher.start()
+            acceptor.start()
+            yield
+            acceptor.close()
+            publisher.close()
+
+    return Starlette(
+        routes=[
+            Route("/webhooks/{key}", webhooks, methods=["GET", "POST", "OPTIONS"]),
+            Mount("/", api),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def _read_channels(database: Database, box: SecretBox) -> list[Channel]:
+    with database.transaction() as connection:
+        return desks.read_channels(connection, box)
+
+
+def _depths(hints: Hints) -> Mapping[str, int]:
+    return {step.value: depth for step, depth in hints.depths(list(Step)).items()}

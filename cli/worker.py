@@ -1,0 +1,21 @@
+"""The worker process."""
+
+import typer
+
+from cli.composition import broker_url, database_options, process_settings, secret_box
+from worker.app import make_app
+from worker.process import DeliveryOptions, run_worker
+from worker.runner import Limits
+
+
+def worker_command() -> None:
+    """Work until SIGTERM."""
+    settings = process_settings("worker")
+    exit_code = run_worker(
+        make_app(broker_url(settings), settings.broker.visibility_timeout),
+        database_options(settings, "worker"),
+        secret_box(settings),
+        Limits(settings.worker.batch_limit, settings.worker.retry_for),
+        DeliveryOptions(settings.worker.delivery_timeout, settings.worker.delivery_retry_for),
+    )
+    raise typer.Exit(exit_code)

@@ -1,0 +1,1 @@
+"""Webhooks: verify the raw bytes, parse, commit to the inbox, answer, publish."""

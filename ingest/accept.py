@@ -1,0 +1,177 @@
+"""Accepting: requests that come in together are one commit, and what is committed is answered 2xx."""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+
+from crm_store import inbox
+from crm_store.database import Database
+from crm_store.errors import DatabaseAwayError, RowRefusedError
+from crm_store.inbox import NewItem
+
+log = structlog.get_logger(__name__)
+
+Accepted = list[int | None]
+"""The inbox id of each item, or None for one that had been accepted before."""
+
+OnCommit = Callable[[list[tuple[int, str]]], None]
+"""Told of the items that the pipeline has to do: inbox id and normalised message. Must not block or raise."""
+
+
+class BacklogFullError(DatabaseAwayError):
+    """More messages wait for a commit than may: answer 503, and the provider comes again."""
+
+    reason = "accept_backlog_full"
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptOptions:
+    """window: seconds for which a commit collects requests. limit: items of one commit. backlog: items waiting."""
+
+    window: float = 0.004
+    limit: int = 500
+    backlog: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    items: Sequence[NewItem]
+    future: "Future[Accepted]"
+
+
+class Acceptor:
+    """Group commits into the inbox, by a thread of its own; safe to call from any thread or event loop.
+
+    A request's items are accepted together or not at all. That `accept` returns means that they are in PostgreSQL;
+    it does not mean that anything was done with them.
+    """
+
+    def __init__(self, database: Database, on_commit: OnCommit, options: AcceptOptions) -> None:
+        self._database = database
+        self._on_commit = on_commit
+        self._options = options
+        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="acceptor", daemon=True)
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Commit what was handed over, then end."""
+        self._queue.put(None)
+        self._thread.join(timeout=10)
+
+    async def accept(self, items: Sequence[NewItem]) -> Accepted:
+        """Wait until the items are committed.
+
+        Raises DatabaseAwayError if they are not, or if the outcome is unknown.
+        """
+        if not items:
+            return []
+        with self._lock:
+            if self._waiting + len(items) > max(self._options.backlog, len(items)):
+                raise BacklogFullError("too many messages wait for a commit")
+            self._waiting += len(items)
+        request = _Request(items, Future())
+        self._queue.put(request)
+        return await asyncio.wrap_future(request.future)
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            group, closing = self._collect()
+            if group:
+                self._commit(group)
+
+    def _collect(self) -> tuple[list[_Request], bool]:
+        """The requests of one commit, and whether it is the last."""
+        first = self._queue.get()
+        if first is None:
+            return [], True
+        group, size = [first], len(first.items)
+        if self._queue.qsize() < self._options.limit:
+            time.sleep(self._options.window)
+        while size < self._options.limit:
+            try:
+                request = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if request is None:
+                return group, True
+            group.append(request)
+            size += len(request.items)
+        return group, False
+
+    def _commit(self, group: Sequence[_Request]) -> None:
+        try:
+            accepted = self._insert_group(group)
+        except Exception as error:
+            if not isinstance(error, DatabaseAwayError):
+                log.exception("accept_failed")
+            for request in group:
+                request.future.set_exception(DatabaseAwayError(str(error)))
+        else:
+            for request, ids in zip(group, accepted, strict=True):
+                request.future.set_result(ids)
+        finally:
+            with self._lock:
+                self._waiting -= sum(len(request.items) for request in group)
+
+    def _insert_group(self, group: Sequence[_Request]) -> list[Accepted]:
+        try:
+            ids = self._insert([item for request in group for item in request.items])
+        except RowRefusedError:
+            log.warning("row_refused", requests=len(group))
+            return [self._insert_each(request.items) for request in group]
+        accepted: list[Accepted] = []
+        for request in group:
+            accepted.append(ids[: len(request.items)])
+            ids = ids[len(request.items) :]
+        return accepted
+
+    def _insert_each(self, items: Sequence[NewItem]) -> Accepted:
+        """One by one, so that an item that PostgreSQL refuses fails no other; it is kept as bytes."""
+        ids: Accepted = []
+        for item in items:
+            try:
+                ids += self._insert([item])
+            except RowRefusedError as error:
+                ids += self._insert([_as_bytes(item, error)])
+        return ids
+
+    def _insert(self, items: Sequence[NewItem]) -> Accepted:
+        with self._database.transaction() as connection:
+            ids = inbox.accept(connection, items, datetime.now(UTC).date())
+        pending = [
+            (inbox_id, item.message)
+            for inbox_id, item in zip(ids, items, strict=True)
+            if inbox_id is not None and item.message is not None and item.stage == inbox.FIRST_STAGE
+        ]
+        if pending:
+            self._on_commit(pending)
+        return ids
+
+
+def _as_bytes(item: NewItem, error: RowRefusedError) -> NewItem:
+    return replace(
+        item,
+        message=None,
+        headers=None,
+        chat=None,
+        customer_id="",
+        name="",
+        stage=inbox.DEAD,
+        reason=error.reason,
+        failed_in="accept",
+        error=str(error),
+    )

@@ -1,0 +1,210 @@
+"""The webhook endpoint: verify raw bytes, parse, commit, answer.
+
+2xx means that it is in PostgreSQL. 401 bad signature, 404 unknown channel, 413 too large, 415 wrong type, 503 with
+Retry-After when PostgreSQL is away: the provider comes again. Nothing else is answered 5xx.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from crm_store.errors import DatabaseAwayError
+from crm_store.inbox import NewItem
+from crm_store.secrets import SecretBox
+from ingest.accept import Acceptor
+from ingest.adapters.base import (
+    Adapter,
+    ParsedEvent,
+    Reply,
+    SignatureError,
+    WebhookRequest,
+    load_json,
+    parse,
+)
+from ingest.adapters.registry import UnknownKindError, adapter_for
+from ingest.directory import ChannelDirectory
+from ingest.items import UNKNOWN_ACCOUNT, as_item, unread
+from tracker.channels import Channel
+
+log = structlog.get_logger(__name__)
+
+RETRY_AFTER = "5"
+"""Seconds after which a provider may come again."""
+
+_CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "POST",
+    "access-control-allow-headers": "content-type",
+    "access-control-max-age": "86400",
+}
+
+
+class RefusedError(Exception):
+    """The request is answered with this status."""
+
+    def __init__(self, status: int, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookOptions:
+    """body_limit: bytes. public_url: how providers reach us; empty takes the URL as it was requested."""
+
+    body_limit: int = 4 * 1024 * 1024
+    public_url: str = ""
+
+
+class WebhookEndpoint:
+    """`/webhooks/{channel key}`."""
+
+    def __init__(
+        self, directory: ChannelDirectory, acceptor: Acceptor, box: SecretBox, options: WebhookOptions
+    ) -> None:
+        self._directory = directory
+        self._acceptor = acceptor
+        self._box = box
+        self._options = options
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one webhook call."""
+        try:
+            return await self._answer(request)
+        except RefusedError as refused:
+            return _problem(refused.status, refused.reason, refused.detail)
+        except DatabaseAwayError as error:
+            return _problem(503, error.reason, "try again later", {"retry-after": RETRY_AFTER})
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception:
+            # Not accepted, so nothing is lost if the provider comes again.
+            log.exception("webhook_failed")
+            return _problem(503, "internal", "try again later", {"retry-after": RETRY_AFTER})
+
+    async def _answer(self, request: Request) -> Response:
+        key = request.path_params["key"]
+        channel = await self._directory.find(key)
+        if channel is None:
+            raise RefusedError(404, "unknown_channel", "no channel has this key; see `channels` of your desk")
+        adapter = _adapter(channel)
+        if request.method == "OPTIONS" and adapter.from_browsers:
+            return Response(status_code=204, headers=_CORS)
+        webhook = await self._read(request)
+        reply = _checked_handshake(adapter, webhook, channel)
+        if reply is None:
+            reply = await self._take(adapter, webhook, channel)
+        return _respond(reply, _CORS if adapter.from_browsers else {})
+
+    async def _read(self, request: Request) -> WebhookRequest:
+        limit = self._options.body_limit
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        if headers.get("content-encoding", "identity") != "identity":
+            raise RefusedError(415, "content_encoding", "send the body uncompressed")
+        too_large = RefusedError(413, "too_large", f"a body may have {limit} bytes")
+        declared = headers.get("content-length", "0")
+        if declared.isdecimal() and int(declared) > limit:
+            raise too_large
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise too_large
+        return WebhookRequest(
+            method=request.method,
+            url=self._url(request),
+            headers=headers,
+            query=dict(request.query_params),
+            body=bytes(body),
+            received_at=datetime.now(UTC),
+        )
+
+    def _url(self, request: Request) -> str:
+        if not self._options.public_url:
+            return str(request.url)
+        query = f"?{request.url.query}" if request.url.query else ""
+        return f"{self._options.public_url.rstrip('/')}{request.url.path}{query}"
+
+    async def _take(self, adapter: Adapter, webhook: WebhookRequest, channel: Channel) -> Reply:
+        if webhook.method != "POST":
+            raise RefusedError(405, "method", "send webhooks by POST")
+        _check_type(adapter, webhook)
+        _check_signature(adapter, webhook, channel)
+        items = [self._item(adapter, event, webhook, channel) for event in parse(adapter, webhook, channel)]
+        await self._acceptor.accept(items)
+        return adapter.accepted(webhook, channel)
+
+    def _item(self, adapter: Adapter, event: ParsedEvent, webhook: WebhookRequest, channel: Channel) -> NewItem:
+        account_id = event.message.account_id if event.message else ""
+        if account_id and channel.account_id and account_id != channel.account_id:
+            other = self._directory.of_account(channel, account_id)
+            if other is None:
+                event = replace(event, message=None, error=f"no channel is connected to account {account_id}")
+                return unread(event, channel, webhook.headers, webhook.received_at, self._box, UNKNOWN_ACCOUNT)
+            channel = other
+            event = _read_again(adapter, event, webhook, channel)
+        return as_item(event, channel, webhook.headers, webhook.received_at, self._box)
+
+
+def _read_again(adapter: Adapter, event: ParsedEvent, webhook: WebhookRequest, channel: Channel) -> ParsedEvent:
+    """Normalise a slice for the channel that it belongs to: region and namespaces are that channel's."""
+    try:
+        message = adapter.normalise(load_json(event.raw), channel, webhook.received_at)
+    except Exception as error:
+        return replace(event, message=None, error=f"{type(error).__name__}: {error}")
+    return replace(event, message=message)
+
+
+def _adapter(channel: Channel) -> Adapter:
+    try:
+        return adapter_for(channel.kind)
+    except UnknownKindError as error:
+        log.error("channel_without_adapter", channel=channel.key, kind=channel.kind)
+        raise RefusedError(404, UnknownKindError.reason, str(error)) from error
+
+
+def _checked_handshake(adapter: Adapter, webhook: WebhookRequest, channel: Channel) -> Reply | None:
+    try:
+        return adapter.handshake(webhook, channel)
+    except SignatureError as error:
+        raise RefusedError(401, error.reason, str(error)) from error
+
+
+def _check_type(adapter: Adapter, webhook: WebhookRequest) -> None:
+    media_type = webhook.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in adapter.content_types:
+        raise RefusedError(415, "content_type", f"send {' or '.join(sorted(adapter.content_types))}")
+
+
+def _check_signature(adapter: Adapter, webhook: WebhookRequest, channel: Channel) -> None:
+    try:
+        adapter.verify(webhook, channel)
+    except SignatureError as error:
+        log.info("bad_signature", channel=channel.key, error=error)
+        raise RefusedError(401, error.reason, str(error)) from error
+    except Exception as error:  # whatever a hostile request brings up proves nothing
+        log.exception("verify_failed", channel=channel.key)
+        raise RefusedError(401, SignatureError.reason, "the signature could not be checked") from error
+
+
+def _respond(reply: Reply, headers: Mapping[str, str]) -> Response:
+    return Response(
+        reply.body,
+        status_code=reply.status,
+        media_type=reply.content_type,
+        headers={**headers, **(reply.headers or {})},
+    )
+
+
+def _problem(status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(
+        {"type": f"urn:openchannel:{reason}", "title": reason, "status": status, "detail": detail},
+        status_code=status,
+        headers=dict(headers or {}),
+        media_type="application/problem+json",
+    )

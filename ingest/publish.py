@@ -1,0 +1,63 @@
+"""Publishing: what was committed goes to the task queue of the first step, by a thread of its own."""
+
+import queue
+import threading
+from collections.abc import Callable
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+Pending = list[tuple[int, str]]
+"""Inbox ids and normalised messages, as JSON."""
+
+Send = Callable[[list[list[object]]], bool]
+"""Publish one task with these items; returns whether the broker took it. Must not raise."""
+
+
+class Publisher:
+    """Publishes hints outside the event loop. A full queue or a failed publish drops them: the sweeper is there."""
+
+    def __init__(self, send: Send, limit: int = 500, depth: int = 1000) -> None:
+        """limit: messages of one task. depth: commits that may wait."""
+        self._send = send
+        self._limit = limit
+        self._queue: queue.Queue[Pending | None] = queue.Queue(depth)
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self.dropped = 0
+
+    def start(self) -> None:
+        """Begin to publish."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Publish what waits, then end."""
+        try:
+            self._queue.put(None, timeout=1)
+        except queue.Full:
+            return
+        self._thread.join(timeout=5)
+
+    def publish(self, pending: Pending) -> None:
+        """Hand over what one commit accepted; never blocks and never raises."""
+        try:
+            self._queue.put_nowait(pending)
+        except queue.Full:
+            self.dropped += len(pending)
+
+    def _run(self) -> None:
+        while (batch := self._queue.get()) is not None:
+            closing = False
+            while len(batch) < self._limit:  # what came together meanwhile is one task
+                try:
+                    following = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    closing = True
+                    break
+                batch = [*batch, *following]
+            if not self._send([list(item) for item in batch]):
+                self.dropped += len(batch)
+            if closing:
+                return
