@@ -18,7 +18,6 @@ from runtime.output import Output
 from runtime.ports import usable_port
 from runtime.supervisor import Supervisor
 
-
 DEFAULT_PORT = 8080
 
 

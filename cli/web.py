@@ -15,7 +15,7 @@ from console.dependencies import Dependencies
 from crm_store import desks
 from crm_store.database import Database
 from crm_store.secrets import SecretBox, hash_token
-from ingest.accept import Acceptor, AcceptOptions
+from ingest.accept import AcceptOptions, Acceptor
 from ingest.app import WebhookEndpoint, WebhookOptions
 from ingest.directory import ChannelDirectory
 from ingest.publish import Publisher

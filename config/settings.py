@@ -27,11 +27,13 @@ class _Group(BaseModel):
 class DatabaseSettings(_Group):
     """PostgreSQL, the truth of the system."""
 
-    url: SecretStr | None = Field(None, description="postgresql://user:password@host:port/name; embedded if not given")
+    url: SecretStr | None = Field(None, description="postgresql://user:password@host:port/name; embedded if none")
     pool_size: int = Field(6, ge=1, le=100, description="connections that a web process keeps at the most")
     statement_timeout: float = Field(30.0, gt=0, description="seconds")
     lock_timeout: float = Field(5.0, gt=0, description="seconds")
-    idle_in_transaction_timeout: float = Field(10.0, gt=0, description="seconds until a stopped process loses its locks")
+    idle_in_transaction_timeout: float = Field(
+        10.0, gt=0, description="seconds; a stopped process then loses its locks"
+    )
 
 
 class BrokerSettings(_Group):
@@ -48,7 +50,7 @@ class WebSettings(_Group):
     port: int = Field(8080, ge=0, le=65535, description="0 takes a free one")
     public_url: str = Field("", description="how providers reach us, https://desk.example.org; empty: as requested")
     body_limit: int = Field(4 * 1024 * 1024, ge=1024, description="bytes of a webhook's body")
-    accept_window: float = Field(0.004, ge=0, le=1, description="seconds for which a group commit collects requests")
+    accept_window: float = Field(0.004, ge=0, le=1, description="seconds for which a commit collects requests")
     accept_limit: int = Field(500, ge=1, le=5000, description="messages in one group commit")
     accept_backlog: int = Field(20_000, ge=1, description="messages that may wait for a commit before 503")
 
@@ -74,7 +76,9 @@ class ClockSettings(_Group):
 class LogSettings(_Group):
     """structlog's output."""
 
-    format: Literal["auto", "json", "console"] = Field("auto", description="auto: colours in a terminal, JSON elsewhere")
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: colours in a terminal, JSON elsewhere"
+    )
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

@@ -185,7 +185,7 @@ def promote(connection: Connection, promotions: Sequence[Promotion]) -> None:
 def source_ids(connection: Connection, names: Collection[str]) -> dict[str, int]:
     """Ids of sources by name, made where missing (C4)."""
     parameters = {"names": sorted(names)}
-    known = dict(connection.execute(_SQL["read_sources"], parameters).fetchall())
+    known: dict[str, int] = dict(connection.execute(_SQL["read_sources"], parameters).fetchall())
     if len(known) < len(parameters["names"]):
         connection.execute(_SQL["ensure_sources"], parameters)
         known = dict(connection.execute(_SQL["read_sources"], parameters).fetchall())

@@ -61,7 +61,7 @@ class OutboundEntry:
 def contexts(connection: Connection, chat_ids: Collection[int]) -> dict[int, ChatContext]:
     """Chats by id, with channel, open channel and settings."""
     rows = connection.execute(_SQL["contexts"], {"chat_ids": sorted(chat_ids)}).fetchall()
-    return {row[0]: ChatContext(*row[:11], settings=read_settings(row[11])) for row in rows}
+    return {row[0]: ChatContext(*[*row[:11], read_settings(row[11])]) for row in rows}
 
 
 @lru_cache(maxsize=1024)
@@ -77,9 +77,7 @@ def lock(connection: Connection, chat_id: int) -> None:
 
 def take_seqs(connection: Connection, counts: Mapping[int, int]) -> dict[int, int]:
     """Reserve `counts[chat_id]` places in the history of each locked chat; returns the first place of each."""
-    rows = connection.execute(
-        _SQL["take_seqs"], {"chat_ids": list(counts), "counts": list(counts.values())}
-    ).fetchall()
+    rows = connection.execute(_SQL["take_seqs"], {"chat_ids": list(counts), "counts": list(counts.values())}).fetchall()
     return {chat_id: last - counts[chat_id] + 1 for chat_id, last in rows}
 
 

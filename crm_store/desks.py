@@ -83,9 +83,7 @@ def put_open_channel(connection: Connection, name: str, settings: OpenChannelSet
     return _id(connection.execute(_SQL["upsert_open_channel"], {"name": name, "settings": Jsonb(given)}))
 
 
-def put_operator(
-    connection: Connection, name: str, token_hash: bytes | None, personal_limit: int | None = None
-) -> int:
+def put_operator(connection: Connection, name: str, token_hash: bytes | None, personal_limit: int | None = None) -> int:
     """Make or change an operator; returns his id."""
     parameters = {"name": name, "token_hash": token_hash, "personal_limit": personal_limit}
     return _id(connection.execute(_SQL["upsert_operator"], parameters))
@@ -147,9 +145,7 @@ def put_roster(connection: Connection, open_channel_id: int, members: Sequence[R
 
 def lock_open_channels(connection: Connection, open_channel_ids: Collection[int]) -> list[LockedOpenChannel]:
     """Lock open channels, ascending: their distribution is decided by one transaction at a time."""
-    rows = connection.execute(
-        _SQL["lock_open_channels"], {"open_channel_ids": sorted(open_channel_ids)}
-    ).fetchall()
+    rows = connection.execute(_SQL["lock_open_channels"], {"open_channel_ids": sorted(open_channel_ids)}).fetchall()
     return [
         LockedOpenChannel(open_channel_id, read_settings(settings), turn, active)
         for open_channel_id, settings, turn, active in rows

@@ -204,7 +204,12 @@ def peek(connection: Connection, dialog_id: int) -> tuple[int, int] | None:
 def lock(connection: Connection, dialog_id: int) -> LockedDialog | None:
     """Lock one dialog."""
     row = connection.execute(_SQL["lock_one"], {"dialog_id": dialog_id}).fetchone()
-    return LockedDialog(*row[:5], DialogStatus(row[5]), *row[6:]) if row else None
+    if row is None:
+        return None
+    locked_id, chat_id, open_channel_id, card_id, deal_id, status, operator_id, accepted_at = row
+    return LockedDialog(
+        locked_id, chat_id, open_channel_id, card_id, deal_id, DialogStatus(status), operator_id, accepted_at
+    )
 
 
 def accept(connection: Connection, dialog_id: int, operator_id: int) -> None:
@@ -232,9 +237,7 @@ def set_backlog_timers(connection: Connection, open_channel_ids: Collection[int]
 
 def clear_backlog_timers(connection: Connection, open_channel_ids: Collection[int]) -> None:
     """These backlogs, whose open channels are locked, are being tried now."""
-    connection.execute(
-        _SQL["clear_timers"], {"kind": BACKLOG_TIMER, "open_channel_ids": sorted(open_channel_ids)}
-    )
+    connection.execute(_SQL["clear_timers"], {"kind": BACKLOG_TIMER, "open_channel_ids": sorted(open_channel_ids)})
 
 
 def due_backlogs(connection: Connection, limit: int) -> list[int]:

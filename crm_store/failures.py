@@ -94,9 +94,7 @@ def take_crashed(connection: Connection, step: Step) -> list[CrashedBatch]:
 
 def suspect(connection: Connection, step: Step, inbox_ids: Collection[int], batch_limit: int) -> None:
     """From now on run these items in batches of at most `batch_limit`."""
-    connection.execute(
-        _SQL["suspect_items"], {"step": step, "inbox_ids": list(inbox_ids), "limit": batch_limit}
-    )
+    connection.execute(_SQL["suspect_items"], {"step": step, "inbox_ids": list(inbox_ids), "limit": batch_limit})
 
 
 def count_crash(connection: Connection, step: Step, inbox_id: int) -> int:

@@ -170,9 +170,7 @@ def _insert_unread(connection: Connection, dead: Sequence[tuple[int, NewItem]]) 
         )
 
 
-def claim(
-    connection: Connection, step: Step, named: Collection[int], limit: int, waiting: int, waited: float
-) -> Claim:
+def claim(connection: Connection, step: Step, named: Collection[int], limit: int, waiting: int, waited: float) -> Claim:
     """Lock whole chats and read what of them may enter `step` now, as part of the caller's transaction.
 
     Looks at the chats of the named items, and of up to `waiting` others that have waited longest, at least
@@ -242,13 +240,9 @@ _WINDOWS = 3
 def _pending(connection: Connection, step: Step, chat_ids: Sequence[int], limit: int) -> list[_PendingRow]:
     if not chat_ids:
         return []
-    rows = connection.execute(
-        _SQL["pending_of_chats"], {"chat_ids": chat_ids, "step": step, "limit": limit}
-    ).fetchall()
+    rows = connection.execute(_SQL["pending_of_chats"], {"chat_ids": chat_ids, "step": step, "limit": limit}).fetchall()
     return [
-        _PendingRow(
-            ClaimedItem(inbox_id, chat_id, chat_seq, batch_limit, card_id, dialog_id), stage, is_due, due_at
-        )
+        _PendingRow(ClaimedItem(inbox_id, chat_id, chat_seq, batch_limit, card_id, dialog_id), stage, is_due, due_at)
         for inbox_id, chat_id, chat_seq, stage, is_due, due_at, batch_limit, card_id, dialog_id in rows
     ]
 
@@ -256,9 +250,7 @@ def _pending(connection: Connection, step: Step, chat_ids: Sequence[int], limit:
 def _defer_behind(rest: Sequence[_PendingRow], step: Step, deferred: dict[int, datetime]) -> None:
     if rest and rest[0].stage == step:
         retried = rest[0]
-        deferred.update(
-            (row.item.inbox_id, retried.due_at) for row in rest[1:] if row.stage == step and row.is_due
-        )
+        deferred.update((row.item.inbox_id, retried.due_at) for row in rest[1:] if row.stage == step and row.is_due)
 
 
 def _left(

@@ -24,6 +24,7 @@ from ingest.adapters.base import (
     WebhookRequest,
     load_json,
     parse,
+    parse_slice,
 )
 from ingest.adapters.registry import UnknownKindError, adapter_for
 from ingest.directory import ChannelDirectory
@@ -153,18 +154,14 @@ class WebhookEndpoint:
 
 def _read_again(adapter: Adapter, event: ParsedEvent, webhook: WebhookRequest, channel: Channel) -> ParsedEvent:
     """Normalise a slice for the channel that it belongs to: region and namespaces are that channel's."""
-    try:
-        message = adapter.normalise(load_json(event.raw), channel, webhook.received_at)
-    except Exception as error:
-        return replace(event, message=None, error=f"{type(error).__name__}: {error}")
-    return replace(event, message=message)
+    return parse_slice(adapter, load_json(event.raw), channel, webhook.received_at)
 
 
 def _adapter(channel: Channel) -> Adapter:
     try:
         return adapter_for(channel.kind)
     except UnknownKindError as error:
-        log.error("channel_without_adapter", channel=channel.key, kind=channel.kind)
+        log.warning("channel_without_adapter", channel=channel.key, kind=channel.kind)
         raise RefusedError(404, UnknownKindError.reason, str(error)) from error
 
 

@@ -42,9 +42,7 @@ def after_customer_message(status: DialogStatus) -> DialogStatus:
     return status
 
 
-def check_accept(
-    status: DialogStatus, holder_id: int | None, operator_id: int, *, eligible_for_offer: bool
-) -> None:
+def check_accept(status: DialogStatus, holder_id: int | None, operator_id: int, *, eligible_for_offer: bool) -> None:
     """Whether this operator may accept the dialog (D4, D7).
 
     eligible_for_offer: whether an offered dialog is offered to him. Raises ActRefusedError.

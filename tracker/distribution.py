@@ -193,9 +193,7 @@ def _to_all(
 ) -> Plan:
     """D4: every eligible operator sees it; the first to accept has it."""
     rule, offered = ("D4", True) if eligible else ("D8", False)
-    decisions = tuple(
-        Decision(dialog.dialog_id, rule, offered=offered, passed_over=ineligible) for dialog in waiting
-    )
+    decisions = tuple(Decision(dialog.dialog_id, rule, offered=offered, passed_over=ineligible) for dialog in waiting)
     return Plan(decisions, {}, turn)
 
 

@@ -5,7 +5,7 @@ hints, and PostgreSQL decides. So there are no ETAs, no countdowns, no retries a
 """
 
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 
 from config.topology import TASK_QUEUES, Step
 
@@ -15,7 +15,7 @@ def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
     app = Celery("openchannel", broker=broker_url, set_as_current=False)
     app.conf.update(
         # The default (anonymous) exchange: with a declared one, publishing after FLUSHALL goes nowhere.
-        task_queues=[Queue(name) for name in TASK_QUEUES],
+        task_queues=[Queue(name) for name in TASK_QUEUES],  # type: ignore[no-untyped-call]
         task_default_queue=Step.CRM_LOOKUP.value,
         task_acks_late=True,
         task_reject_on_worker_lost=True,

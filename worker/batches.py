@@ -14,9 +14,7 @@ class Batch:
     more: bool
 
 
-def choose(
-    lines: Sequence[Sequence[ClaimedItem]], limit: int, only: Collection[int] | None = None
-) -> Batch:
+def choose(lines: Sequence[Sequence[ClaimedItem]], limit: int, only: Collection[int] | None = None) -> Batch:
     """Up to `limit` items from the lines' beginnings; trusted ones before those under suspicion.
 
     only: ids to which the choice is restricted. Items under suspicion of having crashed a worker run in a batch

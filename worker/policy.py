@@ -23,9 +23,7 @@ class GiveUp:
     """It has failed for good."""
 
 
-def after_failure(
-    now: datetime, first_failed_at: datetime | None, attempts: int, retry_for: float
-) -> Retry | GiveUp:
+def after_failure(now: datetime, first_failed_at: datetime | None, attempts: int, retry_for: float) -> Retry | GiveUp:
     """Retry with doubling backoff, at most `retry_for` seconds after the first failure.
 
     attempts: how many there were before this one.
@@ -40,7 +38,7 @@ def after_failure(
 def delivery_backoff(attempts: int) -> float:
     """Seconds until a failed delivery is tried again, with jitter: an API that was away gets no thundering herd."""
     longest = min(2.0**attempts, 300.0)
-    return longest * random.uniform(0.75, 1.0)  # noqa: S311  not for secrets
+    return longest * random.uniform(0.75, 1.0)
 
 
 def half(batch_size: int) -> int:

@@ -15,7 +15,7 @@ from crm_store.database import DatabaseOptions, Session
 from crm_store.secrets import SecretBox
 from worker.delivery import Delivery
 from worker.hints import Hints
-from worker.runner import Handler, Idle, Limits, StepRunner, nothing_else
+from worker.runner import Handler, Idle, Limits, StepRunner, Workplace, nothing_else
 from worker.steps.bind_chat import bind_chat
 from worker.steps.crm_lookup import crm_lookup
 from worker.steps.distribute import distribute, serve_due_backlogs
@@ -62,9 +62,9 @@ def run_worker(
     hints = Hints(app)
     session, witness = Session(database), Session(database, asynchronous_commit=True)
     delivery = Delivery(session, box, hints, delivery_options.timeout, delivery_options.retry_for)
+    workplace = Workplace(name, session, witness, hints, limits)
     for step, handler in handlers.items():
-        idle = IDLE.get(step, nothing_else)
-        register(app, step, run_items(StepRunner(step, handler, session, witness, hints, name, limits, idle)))
+        register(app, step, run_items(StepRunner(step, handler, workplace, IDLE.get(step, nothing_else))))
     register(app, Step.DELIVER, delivery.run)
     app.finalize()
     log.info("worker_started")

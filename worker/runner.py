@@ -33,7 +33,6 @@ Carried = Mapping[int, str]
 """Normalised messages, as JSON, that came with the task, by inbox id."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Where each item of a batch goes from here, and which other steps have work now."""
@@ -76,29 +75,33 @@ class Limits:
     retry_for: float = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What a worker process works with.
+
+    worker: its name, unique for ever. witness: a second session, on which batches are written down while the first
+    one holds the locks.
+    """
+
+    worker: str
+    session: Session
+    witness: Session
+    hints: Hints
+    limits: Limits
+
+
 class StepRunner:
     """Runs one step in this process. Not safe for use by several threads."""
 
-    def __init__(
-        self,
-        step: Step,
-        handler: Handler,
-        session: Session,
-        witness: Session,
-        hints: Hints,
-        worker: str,
-        limits: Limits,
-        idle: Idle = nothing_else,
-    ) -> None:
-        """witness: a second session, on which batches are written down while the first holds the locks."""
-        self._idle = idle
+    def __init__(self, step: Step, handler: Handler, workplace: Workplace, idle: Idle = nothing_else) -> None:
         self._step = step
         self._handler = handler
-        self._session = session
-        self._witness = witness
-        self._hints = hints
-        self._worker = worker
-        self._limits = limits
+        self._idle = idle
+        self._worker = workplace.worker
+        self._session = workplace.session
+        self._witness = workplace.witness
+        self._hints = workplace.hints
+        self._limits = workplace.limits
         self._identity: tuple[int, datetime] | None = None
         self._known_connection: Connection | None = None
         self._settled_at = -math.inf
@@ -150,7 +153,7 @@ class StepRunner:
         except DatabaseAwayError:
             self._strike_out(batch_id)
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, it is written down and retried
             self._strike_out(batch_id)
             return (), self._after_error(batch.items, error, carried)
         except BaseException:  # the process is being stopped

@@ -163,10 +163,11 @@ def parse(adapter: Adapter, request: WebhookRequest, channel: Channel) -> list[P
         events = list(adapter.slices(request))
     except Exception as error:  # noqa: BLE001 - whatever it is, it loses only this
         return [ParsedEvent(raw=request.body, error=_describe(error))]
-    return [_parse_one(adapter, event, channel, request.received_at) for event in events]
+    return [parse_slice(adapter, event, channel, request.received_at) for event in events]
 
 
-def _parse_one(adapter: Adapter, event: Slice, channel: Channel, received_at: datetime) -> ParsedEvent:
+def parse_slice(adapter: Adapter, event: Slice, channel: Channel, received_at: datetime) -> ParsedEvent:
+    """Normalise one slice. Never raises."""
     raw = dump_slice(event)
     try:
         return ParsedEvent(raw=raw, message=adapter.normalise(event, channel, received_at))

@@ -152,9 +152,7 @@ def _write(
             cards.fill_names(connection, book.filled_names)
 
 
-def _append_history(
-    connection: Connection, items: Iterable[ClaimedItem], messages: Mapping[int, ItemMessage]
-) -> None:
+def _append_history(connection: Connection, items: Iterable[ClaimedItem], messages: Mapping[int, ItemMessage]) -> None:
     entries = [_entry(item, messages[item.inbox_id].message) for item in items]
     if entries:
         chats.append_inbound(connection, entries)

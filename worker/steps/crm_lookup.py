@@ -23,8 +23,7 @@ def crm_lookup(connection: Connection, items: Sequence[ClaimedItem], carried: Ca
     messages = read_items(connection, items, carried)
     contexts = chats.contexts(connection, {item.chat_id for item in items})
     found = {
-        item.inbox_id: identifiers_of(messages[item.inbox_id].message, contexts[item.chat_id].region)
-        for item in items
+        item.inbox_id: identifiers_of(messages[item.inbox_id].message, contexts[item.chat_id].region) for item in items
     }
     keys = {(identifier.kind, identifier.key) for identifiers in found.values() for identifier in identifiers}
     owners = cards.owners(connection, keys) if keys else cards.Owners({}, {})
@@ -68,6 +67,4 @@ def _advice(identifiers: Sequence[Identifier], owners: cards.Owners) -> str:
     keys = [(identifier.kind, identifier.key) for identifier in identifiers]
     candidates = {card_id for key in keys for card_id in owners.on_cards.get(key, ())}
     candidates |= {owners.remembered[key] for key in keys if key in owners.remembered}
-    return orjson.dumps(
-        {"identifiers": dump_identifiers(identifiers), "candidates": sorted(candidates)}
-    ).decode()
+    return orjson.dumps({"identifiers": dump_identifiers(identifiers), "candidates": sorted(candidates)}).decode()

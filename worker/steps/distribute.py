@@ -35,10 +35,7 @@ def distribute(connection: Connection, items: Sequence[ClaimedItem], _carried: C
     dialog_ids = _ensure_dialogs(connection, items, contexts)
     more = serve_backlogs(connection, locked)
     return Outcome(
-        [
-            Move(item.inbox_id, inbox.stage_after(Step.DISTRIBUTE), dialog_id=dialog_ids[item.chat_id])
-            for item in items
-        ],
+        [Move(item.inbox_id, inbox.stage_after(Step.DISTRIBUTE), dialog_id=dialog_ids[item.chat_id]) for item in items],
         also_hint=(Step.DISTRIBUTE,) if more else (),
     )
 
@@ -59,9 +56,7 @@ def _ensure_dialogs(
     made: dict[int, int] = {}
     if missing:
         wanted = [contexts[chat_id] for chat_id in missing]
-        made = dialogs.insert(
-            connection, [NewDialog(c.open_channel_id, c.id, c.card_id, c.deal_id) for c in wanted]
-        )
+        made = dialogs.insert(connection, [NewDialog(c.open_channel_id, c.id, c.card_id, c.deal_id) for c in wanted])
     _note_messages(connection, present, contexts)
     new_events = [
         DialogEvent(dialog_id, "customer", "message", None, DialogStatus.QUEUED) for dialog_id in made.values()
@@ -89,10 +84,7 @@ def _note_messages(
     if present:
         dialogs.follow_cards(
             connection,
-            [
-                (dialog.id, contexts[chat_id].card_id, contexts[chat_id].deal_id)
-                for chat_id, dialog in present.items()
-            ],
+            [(dialog.id, contexts[chat_id].card_id, contexts[chat_id].deal_id) for chat_id, dialog in present.items()],
         )
 
 
@@ -103,9 +95,7 @@ def serve_backlogs(connection: Connection, locked: Sequence[LockedOpenChannel]) 
     """
     dialogs.clear_backlog_timers(connection, [desk.id for desk in locked])
     rosters = desks.read_rosters(connection, [desk.id for desk in locked])
-    limited = {
-        row.operator_id for roster in rosters.values() for row in roster if row.personal_limit is not None
-    }
+    limited = {row.operator_id for roster in rosters.values() for row in roster if row.personal_limit is not None}
     if limited:
         desks.lock_operators(connection, limited)
     soon: list[int] = []
@@ -133,9 +123,7 @@ def _serve(connection: Connection, desk: LockedOpenChannel, roster: Sequence[Ros
     waiting = dialogs.lock_waiting(connection, desk.id, min(slots, MOST_AT_ONCE)) if slots else []
     if not waiting:
         return 0
-    made = plan(
-        desk.settings.distribution, waiting, operators, desk.turn, desk.settings.check_availability
-    )
+    made = plan(desk.settings.distribution, waiting, operators, desk.turn, desk.settings.check_availability)
     dialogs.carry_out(connection, made.decisions)
     if made.turns:
         desks.set_turns(connection, desk.id, made.turns)

@@ -54,9 +54,7 @@ def _make(connection: Connection, contexts: Mapping[int, ChatContext], in_deal_m
         cards.promote(connection, promotions)
     types = {card_id: detail.type for card_id, detail in details.items()}
     types |= {promotion.card_id: promotion.type for promotion in promotions}
-    under_contact = [
-        context for context in in_deal_mode if types.get(context.card_id or 0) is CardType.CONTACT
-    ]
+    under_contact = [context for context in in_deal_mode if types.get(context.card_id or 0) is CardType.CONTACT]
     if under_contact:
         _choose_deals(connection, under_contact, sources, responsible)
 
