@@ -80,7 +80,7 @@ def make_web(settings: Settings) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/webhooks/{key}", webhooks, methods=["GET", "POST", "OPTIONS"]),
+            Route("/webhooks/{key}", webhooks.answer, methods=["GET", "POST", "OPTIONS"]),
             Mount("/", api),
         ],
         lifespan=lifespan,

@@ -73,10 +73,10 @@ class WebhookEndpoint:
         self._box = box
         self._options = options
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """Answer one webhook call."""
         try:
-            return await self._answer(request)
+            return await self._process(request)
         except RefusedError as refused:
             return _problem(refused.status, refused.reason, refused.detail)
         except DatabaseAwayError as error:
@@ -88,7 +88,7 @@ class WebhookEndpoint:
             log.exception("webhook_failed")
             return _problem(503, "internal", "try again later", {"retry-after": RETRY_AFTER})
 
-    async def _answer(self, request: Request) -> Response:
+    async def _process(self, request: Request) -> Response:
         key = request.path_params["key"]
         channel = await self._directory.find(key)
         if channel is None:

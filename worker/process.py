@@ -2,6 +2,7 @@
 
 import os
 import socket
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import uuid4
@@ -9,6 +10,7 @@ from uuid import uuid4
 import structlog
 from celery import Celery
 from celery.apps.worker import Worker
+from celery.platforms import SecurityWarning
 
 from config.topology import TASK_QUEUES, Step
 from crm_store.database import DatabaseOptions, Session
@@ -59,6 +61,8 @@ def run_worker(
     """
     name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
     structlog.contextvars.bind_contextvars(worker=name)
+    # Celery warns root because of pickle; this app reads JSON alone.
+    warnings.simplefilter("ignore", SecurityWarning)
     hints = Hints(app)
     session, witness = Session(database), Session(database, asynchronous_commit=True)
     delivery = Delivery(session, box, hints, delivery_options.timeout, delivery_options.retry_for)
