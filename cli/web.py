@@ -13,7 +13,7 @@ from config.topology import Step
 from console.app import make_api
 from console.dependencies import Dependencies
 from crm_store import desks
-from crm_store.database import Database
+from crm_store.database import Database, Session
 from crm_store.secrets import SecretBox, hash_token
 from ingest.accept import AcceptOptions, Acceptor
 from ingest.app import WebhookEndpoint, WebhookOptions
@@ -43,19 +43,20 @@ def web_command() -> None:
 
 def make_web(settings: Settings) -> Starlette:
     """The web application, composed; opens its connections when it starts."""
-    database = Database(database_options(settings, "web"))
+    options = database_options(settings, "web")
+    database, inbox, channels = Database(options), Session(options), Session(options)
     box = secret_box(settings)
     celery = make_app(broker_url(settings), settings.broker.visibility_timeout)
     # Each thread that publishes has its own memory of the broker being away.
     first_hints, act_hints = Hints(celery), Hints(celery)
     publisher = Publisher(lambda items: first_hints.publish(Step.CRM_LOOKUP, items), settings.worker.batch_limit)
     acceptor = Acceptor(
-        database,
+        inbox,
         publisher.publish,
         AcceptOptions(settings.web.accept_window, settings.web.accept_limit, settings.web.accept_backlog),
     )
     webhooks = WebhookEndpoint(
-        ChannelDirectory(lambda: _read_channels(database, box)),
+        ChannelDirectory(lambda: _read_channels(channels, box)),
         acceptor,
         box,
         WebhookOptions(settings.web.body_limit, settings.web.public_url),
@@ -77,6 +78,7 @@ def make_web(settings: Settings) -> Starlette:
             yield
             acceptor.close()
             publisher.close()
+            channels.close()
 
     return Starlette(
         routes=[
@@ -87,8 +89,8 @@ def make_web(settings: Settings) -> Starlette:
     )
 
 
-def _read_channels(database: Database, box: SecretBox) -> list[Channel]:
-    with database.transaction() as connection:
+def _read_channels(session: Session, box: SecretBox) -> list[Channel]:
+    with session.transaction() as connection:
         return desks.read_channels(connection, box)
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import structlog
 
 from crm_store import inbox
-from crm_store.database import Database
+from crm_store.database import Session
 from crm_store.errors import DatabaseAwayError, RowRefusedError
 from crm_store.inbox import NewItem
 
@@ -53,8 +53,9 @@ class Acceptor:
     it does not mean that anything was done with them.
     """
 
-    def __init__(self, database: Database, on_commit: OnCommit, options: AcceptOptions) -> None:
-        self._database = database
+    def __init__(self, session: Session, on_commit: OnCommit, options: AcceptOptions) -> None:
+        """session: for this acceptor alone. With PostgreSQL away it fails at once, and finds it again at once."""
+        self._session = session
         self._on_commit = on_commit
         self._options = options
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
@@ -70,6 +71,7 @@ class Acceptor:
         """Commit what was handed over, then end."""
         self._queue.put(None)
         self._thread.join(timeout=10)
+        self._session.close()
 
     async def accept(self, items: Sequence[NewItem]) -> Accepted:
         """Wait until the items are committed.
@@ -150,7 +152,7 @@ class Acceptor:
         return ids
 
     def _insert(self, items: Sequence[NewItem]) -> Accepted:
-        with self._database.transaction() as connection:
+        with self._session.transaction() as connection:
             ids = inbox.accept(connection, items, datetime.now(UTC).date())
         pending = [
             (inbox_id, item.message)

@@ -22,7 +22,7 @@ class ChannelDirectory:
     """Reads all channels at once, now and then. With PostgreSQL away it goes on with what it has."""
 
     def __init__(self, read: Callable[[], Sequence[Channel]]) -> None:
-        """read: blocking; raises DatabaseAwayError."""
+        """read: blocking, and called by one thread at a time; raises DatabaseAwayError."""
         self._read = read
         self._by_key: dict[str, Channel] = {}
         self._by_account: dict[tuple[str, str], list[Channel]] = {}
