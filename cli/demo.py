@@ -95,9 +95,7 @@ class _Demo:
             self._wait_for_webhooks(desk)
             # The run's number makes its messages new ones; nobody begins two runs on the same data in one second.
             world = World(self._seed, int(time.time()), self._rate, desk.channels)
-            traffic = Traffic(
-                Customers(machine.web_url, world), Operators(machine.web_url, list(desk.operators), self._seed)
-            )
+            traffic = Traffic(Customers(machine.web_url, world), Operators(machine.web_url, desk.operators, self._seed))
             watch = Watch(machine, callbacks, traffic.customers.sent, self._token_from)
             stack.callback(watch.close)
             before = watch.look("starting").overview.ledger

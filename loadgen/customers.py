@@ -46,9 +46,11 @@ class Sent:
 class Customers:
     """All providers that send a world's messages."""
 
-    def __init__(self, base_url: str, world: World) -> None:
+    def __init__(self, base_url: str, world: World, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """transport: another way to the server than by TCP."""
         self.sent = Sent()
         self._base_url = base_url
+        self._transport = transport
         self._world = world
         self._channels: Mapping[str, Channel] = {channel.key: channel for channel in world.channels}
         self._under_way: set[asyncio.Task[None]] = set()
@@ -59,7 +61,7 @@ class Customers:
         timeout = httpx.Timeout(10.0, pool=None)
         # A proxy that the environment names is for the world outside, not for this machine.
         async with httpx.AsyncClient(
-            base_url=self._base_url, limits=limits, timeout=timeout, trust_env=False
+            base_url=self._base_url, limits=limits, timeout=timeout, trust_env=False, transport=self._transport
         ) as client:
             began, began_at = time.monotonic(), time.time()
             for planned in self._world.plan():

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -49,9 +49,19 @@ class _Operator:
 class Operators:
     """All synthetic operators of a desk."""
 
-    def __init__(self, base_url: str, accounts: list[OperatorAccount], seed: int) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        accounts: Sequence[OperatorAccount],
+        seed: int,
+        pace: float = 0.5,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """pace: seconds between two looks, on average. transport: another way to the server than by TCP."""
         self.acts = Acts()
+        self._pace = pace
         self._base_url = base_url
+        self._transport = transport
         rng = random.Random(seed)
         # One generator each, so that the order in which they get on does not change what they do.
         self._operators = [_Operator(account, random.Random(rng.getrandbits(64))) for account in accounts]
@@ -64,7 +74,9 @@ class Operators:
 
     async def _work(self, operator: _Operator, stop: asyncio.Event) -> None:
         headers = {"authorization": f"Bearer {operator.account.token}"}
-        async with httpx.AsyncClient(base_url=self._base_url, headers=headers, timeout=10.0, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=self._base_url, headers=headers, timeout=10.0, trust_env=False, transport=self._transport
+        ) as client:
             while not stop.is_set():
                 try:
                     pause = await self._look(client, operator)
@@ -100,7 +112,7 @@ class Operators:
             acts += await self._handle(client, operator, dialog)
             if acts >= ACTS_PER_LOOK:
                 break
-        return rng.uniform(0.2, 0.8)
+        return self._pace * rng.uniform(0.4, 1.6)
 
     async def _handle(self, client: httpx.AsyncClient, operator: _Operator, dialog: Mapping[str, object]) -> bool:
         """Do what is to be done in a dialog; False if that is nothing, now."""
