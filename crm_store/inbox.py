@@ -1,6 +1,7 @@
 """The inbox: accepting items, claiming them for a step, moving them on."""
 
-from collections.abc import Collection, Iterable, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby, takewhile
@@ -72,11 +73,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class ItemMessage:
-    """What a claimed item says. message: normalised, as JSON; None if the caller has it already."""
+    """What a claimed item says. message: normalised, as JSON. found: by crm_lookup, as JSON."""
 
     inbox_id: int
-    channel_id: int
-    message: str | None
+    message: str
     found: str | None
 
 
@@ -111,6 +111,7 @@ def accept(connection: Connection, items: Sequence[NewItem], day: date) -> list[
                 "chats": [item.chat for item in accepted],
                 "received_ats": [item.received_at for item in accepted],
                 "messages": [item.message for item in accepted],
+                "digests": [digest(item.message) if item.message is not None else None for item in accepted],
                 "raws": [item.raw for item in accepted],
                 "headers": [item.headers for item in accepted],
                 "stages": [item.stage for item in accepted],
@@ -128,6 +129,11 @@ def accept(connection: Connection, items: Sequence[NewItem], day: date) -> list[
         ids = {id(item): inbox_id for item, (inbox_id,) in zip(accepted, cursor.fetchall(), strict=True)}
         _insert_unread(connection, [(ids[id(item)], item) for item in accepted if item.stage == DEAD])
     return [ids.get(id(item)) for item in items]
+
+
+def digest(message: str) -> bytes:
+    """By which a message that came with a task is known to be the one in the inbox."""
+    return hashlib.blake2b(message.encode(), digest_size=8).digest()
 
 
 def _insert_keys(connection: Connection, items: Sequence[NewItem], day: date) -> dict[tuple[int, bytes], NewItem]:
@@ -268,13 +274,24 @@ def _left(
 
 
 def read_messages(
-    connection: Connection, inbox_ids: Sequence[int], carried: Collection[int] = ()
+    connection: Connection, inbox_ids: Sequence[int], carried: Mapping[int, str]
 ) -> dict[int, ItemMessage]:
-    """Messages of claimed items by inbox id; not the text of those that the task `carried`."""
+    """Messages of claimed items by inbox id.
+
+    carried: messages that came with the task. One is used only if it is to the letter what the inbox holds: the
+    inbox is the truth, whatever an old task message says.
+    """
     rows = connection.execute(
-        _SQL["read_messages"], {"inbox_ids": list(inbox_ids), "carried": list(carried)}
+        _SQL["read_messages"],
+        {
+            "inbox_ids": list(inbox_ids),
+            "digests": [digest(carried[inbox_id]) if inbox_id in carried else None for inbox_id in inbox_ids],
+        },
     ).fetchall()
-    return {row[0]: ItemMessage(*row) for row in rows}
+    return {
+        inbox_id: ItemMessage(inbox_id, carried[inbox_id] if message is None else message, found)
+        for inbox_id, message, found in rows
+    }
 
 
 def move(connection: Connection, step: Step, moves: Sequence[Move]) -> None:

@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 FOLD_INTERVAL = 10.0
 RETENTION_INTERVAL = 3600.0
 
+MOST_QUEUED = 10
+"""A step with more tasks queued gets no further hint, however old its items: its workers are busy, or all gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClockOptions:
@@ -68,7 +71,8 @@ class Clock:
         depths = self._hints.depths(stale)
         for step in stale:
             queued = depths.get(step)
-            if queued == 0 or (queued and queued < 10 and waited[step] > self._options.visibility_timeout):
+            stuck = waited[step] > self._options.visibility_timeout and queued is not None and queued < MOST_QUEUED
+            if queued == 0 or stuck:
                 log.info("swept", step=step.value, waited=round(waited[step], 1))
                 self._hints.publish(step)
 

@@ -24,12 +24,11 @@ class ItemMessage:
 def read_items(
     connection: Connection, items: Sequence[ClaimedItem], carried: Mapping[int, str]
 ) -> dict[int, ItemMessage]:
-    """Messages by inbox id; those that the task carried are not read again."""
-    ids = [item.inbox_id for item in items]
-    rows = inbox.read_messages(connection, ids, [inbox_id for inbox_id in ids if inbox_id in carried])
+    """Messages by inbox id; those that the task carried unchanged are not read again."""
+    rows = inbox.read_messages(connection, [item.inbox_id for item in items], carried)
     return {
         inbox_id: ItemMessage(
-            InboundMessage.model_validate_json(row.message if row.message is not None else carried[inbox_id]),
+            InboundMessage.model_validate_json(row.message),
             load_identifiers(row.found) if row.found else (),
         )
         for inbox_id, row in rows.items()

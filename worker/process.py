@@ -24,6 +24,7 @@ from worker.steps.distribute import distribute, serve_due_backlogs
 from worker.steps.ensure_card import ensure_card
 from worker.steps.respond import respond
 from worker.tasks import register, run_items
+from worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
@@ -66,10 +67,13 @@ def run_worker(
     hints = Hints(app)
     session, witness = Session(database), Session(database, asynchronous_commit=True)
     delivery = Delivery(session, box, hints, delivery_options.timeout, delivery_options.retry_for)
+    watched = Hints(app)  # for the watchdog's thread
+    watchdog = Watchdog(lambda: any(watched.depths(list(Step)).values()))
     workplace = Workplace(name, session, witness, hints, limits)
     for step, handler in handlers.items():
-        register(app, step, run_items(StepRunner(step, handler, workplace, IDLE.get(step, nothing_else))))
-    register(app, Step.DELIVER, delivery.run)
+        runner = StepRunner(step, handler, workplace, IDLE.get(step, nothing_else))
+        register(app, step, run_items(runner), watchdog.consumed)
+    register(app, Step.DELIVER, delivery.run, watchdog.consumed)
     app.finalize()
     log.info("worker_started")
     worker = Worker(
@@ -83,6 +87,7 @@ def run_worker(
         without_heartbeat=True,
         quiet=True,
     )
+    watchdog.start()
     try:
         worker.start()
     finally:

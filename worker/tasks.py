@@ -11,6 +11,9 @@ from worker.runner import StepRunner
 
 log = structlog.get_logger(__name__)
 
+Work = Callable[[Sequence[Any], int], None]
+"""What a task does with its items, and how often it was tried."""
+
 CarriedItem = list[Any]
 """`[inbox id, normalised message as JSON]`, as the webhook process publishes it to the first step."""
 
@@ -18,22 +21,25 @@ CarriedItem = list[Any]
 class StepTask(Task):  # type: ignore[misc]  # celery has no types
     """A step as a task. Binds the step to the log, and lets no error out: an unhandled one would be acked."""
 
-    def __init__(self, step: Step, work: Callable[[Sequence[Any], int], None]) -> None:
+    def __init__(self, step: Step, work: Work, consumed: Callable[[], None]) -> None:
         self.name = step.value
         self._step = step
         self._work = work
+        self._consumed = consumed
 
     def run(self, items: Sequence[Any] = (), tries: int = 0) -> None:
         """items: inbox ids, or CarriedItems; none asks for what has waited longest."""
         with structlog.contextvars.bound_contextvars(step=self._step.value, attempt=tries + 1, named=len(items)):
+            self._consumed()
             try:
                 self._work(items, tries)
             except Exception:
                 # The items stand where they stood, and the sweeper will hint them again.
                 log.exception("task_failed")
+            self._consumed()
 
 
-def run_items(runner: StepRunner) -> Callable[[Sequence[Any], int], None]:
+def run_items(runner: StepRunner) -> Work:
     """Decode the items of a hint for an inbox step."""
 
     def work(items: Sequence[Any], tries: int) -> None:
@@ -43,6 +49,6 @@ def run_items(runner: StepRunner) -> Callable[[Sequence[Any], int], None]:
     return work
 
 
-def register(app: Celery, step: Step, work: Callable[[Sequence[Any], int], None]) -> None:
-    """Make a step a task of the app."""
-    app.register_task(StepTask(step, work))
+def register(app: Celery, step: Step, work: Work, consumed: Callable[[], None]) -> None:
+    """Make a step a task of the app. consumed: told before and after each run."""
+    app.register_task(StepTask(step, work, consumed))

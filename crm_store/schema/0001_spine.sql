@@ -97,6 +97,7 @@ CREATE TABLE inbox (
     channel_id  bigint NOT NULL,
     received_at timestamptz NOT NULL,
     message     jsonb,                                  -- normalised; null if it could not be read
+    digest      bytea,                                  -- of the message's text; tells whether a task carried the same
     raw         bytea NOT NULL,                         -- the item's own slice, as the provider sent it
     headers     jsonb                                   -- only where the body could not be read
 );

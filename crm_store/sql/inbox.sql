@@ -27,13 +27,13 @@ WITH numbered AS (
         SELECT *
         FROM unnest(
             %(channel_ids)s::bigint[], %(chats)s::text[], %(received_ats)s::timestamptz[], %(messages)s::jsonb[],
-            %(raws)s::bytea[], %(headers)s::jsonb[], %(stages)s::stage[], %(reasons)s::text[]
-        ) WITH ORDINALITY AS given (channel_id, chat, received_at, message, raw, headers, stage, reason, position)
+            %(digests)s::bytea[], %(raws)s::bytea[], %(headers)s::jsonb[], %(stages)s::stage[], %(reasons)s::text[]
+        ) WITH ORDINALITY AS given (channel_id, chat, received_at, message, digest, raw, headers, stage, reason, position)
         ORDER BY position
     ) AS given
 ), kept AS (
-    INSERT INTO inbox (id, channel_id, received_at, message, raw, headers)
-    SELECT id, channel_id, received_at, message, raw, headers FROM numbered
+    INSERT INTO inbox (id, channel_id, received_at, message, digest, raw, headers)
+    SELECT id, channel_id, received_at, message, digest, raw, headers FROM numbered
 ), placed AS (
     INSERT INTO inbox_state (inbox_id, chat_id, stage, reason, finished_at)
     SELECT numbered.id, chats.id, numbered.stage, numbered.reason, CASE WHEN numbered.stage >= 'done' THEN now() END
@@ -82,11 +82,10 @@ CROSS JOIN LATERAL (
 ORDER BY state.chat_id, state.chat_seq NULLS LAST, state.inbox_id
 
 -- name: read_messages
--- Channel and normalised message of claimed items (not of those that the task carried), and what crm_lookup found.
+-- Normalised message of claimed items, unless the task carried the very same text, and what crm_lookup found.
 SELECT
-    inbox.id, inbox.channel_id, CASE WHEN inbox.id = ANY(%(carried)s) THEN NULL ELSE inbox.message::text END,
-    state.found::text
-FROM unnest(%(inbox_ids)s::bigint[]) AS claimed (inbox_id)
+    inbox.id, CASE WHEN inbox.digest = claimed.digest THEN NULL ELSE inbox.message::text END, state.found::text
+FROM unnest(%(inbox_ids)s::bigint[], %(digests)s::bytea[]) AS claimed (inbox_id, digest)
 JOIN inbox ON inbox.id = claimed.inbox_id
 JOIN inbox_state AS state ON state.inbox_id = claimed.inbox_id
 

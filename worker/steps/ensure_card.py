@@ -56,10 +56,10 @@ def _make(connection: Connection, contexts: Mapping[int, ChatContext], in_deal_m
     types |= {promotion.card_id: promotion.type for promotion in promotions}
     under_contact = [context for context in in_deal_mode if types.get(context.card_id or 0) is CardType.CONTACT]
     if under_contact:
-        _choose_deals(connection, under_contact, sources, responsible)
+        choose_deals(connection, under_contact, sources, responsible)
 
 
-def _choose_deals(
+def choose_deals(
     connection: Connection,
     contexts: Sequence[ChatContext],
     sources: Mapping[str, int],
