@@ -216,3 +216,11 @@ def insert_deals(connection: Connection, deals: Sequence[NewDeal]) -> None:
 def accepted_by(connection: Connection, card_ids: Collection[int], operator_id: int) -> None:
     """Who takes the dialog first becomes responsible (C4); later ones change nothing."""
     connection.execute(_SQL["accepted_by"], {"card_ids": sorted(card_ids), "operator_id": operator_id})
+
+
+def absorb(connection: Connection, card_id: int, survivor_id: int) -> None:
+    """A locked provisional card, which nobody has seen, becomes part of the card that was found for it (C2).
+
+    It points at the survivor, as a merge does: its chats and identifiers follow.
+    """
+    connection.execute(_SQL["absorb"], {"card_id": card_id, "survivor_id": survivor_id})

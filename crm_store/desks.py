@@ -49,6 +49,19 @@ class RosterRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """online: he said that he is there. heard_of: he was heard of within HEARTBEAT_LIMIT (D6)."""
+
+    online: bool
+    heard_of: bool
+
+    @property
+    def present(self) -> bool:
+        """Whether he counts as online."""
+        return self.online and self.heard_of
+
+
+@dataclass(frozen=True, slots=True)
 class RosterMember:
     """An entry of a roster: exactly one of both is given (D1)."""
 
@@ -191,6 +204,14 @@ def operator_by_token(connection: Connection, token_hash: bytes) -> tuple[int, s
     return connection.execute(_SQL["operator_by_token"], {"token_hash": token_hash}).fetchone()
 
 
+def lock_presence(connection: Connection, operator_id: int) -> Presence | None:
+    """Lock an operator and say whether he is there; None if he was dismissed."""
+    row = connection.execute(
+        _SQL["lock_presence"], {"operator_id": operator_id, "heartbeat_limit": HEARTBEAT_LIMIT}
+    ).fetchone()
+    return Presence(*row) if row else None
+
+
 def set_online(connection: Connection, operator_id: int, *, online: bool) -> None:
     """The operator comes or goes (D6)."""
     connection.execute(_SQL["set_online"], {"operator_id": operator_id, "online": online})
@@ -199,6 +220,20 @@ def set_online(connection: Connection, operator_id: int, *, online: bool) -> Non
 def heartbeat(connection: Connection, operator_id: int) -> bool:
     """The operator is still there; False if he is not online."""
     return connection.execute(_SQL["heartbeat"], {"operator_id": operator_id}).rowcount > 0
+
+
+def settings_of(connection: Connection, open_channel_ids: Collection[int]) -> dict[int, OpenChannelSettings]:
+    """Settings of open channels by id, without locks."""
+    rows = connection.execute(_SQL["settings_of"], {"open_channel_ids": sorted(open_channel_ids)}).fetchall()
+    return {open_channel_id: read_settings(settings) for open_channel_id, settings in rows}
+
+
+def open_channels_of_slot(connection: Connection, operator_id: int, open_channel_id: int) -> list[int]:
+    """Open channels whose backlog may use a slot that the operator has freed on one of them (D7, D8)."""
+    rows = connection.execute(
+        _SQL["open_channels_of_slot"], {"operator_id": operator_id, "open_channel_id": open_channel_id}
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 def open_channels_of(connection: Connection, operator_id: int) -> list[int]:

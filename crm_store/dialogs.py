@@ -1,6 +1,6 @@
 """Dialogs: who handles which chat, since when and why."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -165,6 +165,25 @@ def _dump_passed_over(decision: Decision) -> str:
     return orjson.dumps({why.value: operator_ids for why, operator_ids in decision.passed_over.items()}).decode()
 
 
+def explain(
+    connection: Connection,
+    dialog_id: int,
+    rule: str,
+    operator_id: int,
+    passed_over: Mapping[str, Collection[int]],
+) -> None:
+    """Record why an operator got a locked dialog (D12). passed_over: the others who were considered, by reason."""
+    connection.execute(
+        _SQL["insert_decisions"],
+        {
+            "dialog_ids": [dialog_id],
+            "rules": [rule],
+            "operator_ids": [operator_id],
+            "candidates": [orjson.dumps({why: sorted(ids) for why, ids in passed_over.items()}).decode()],
+        },
+    )
+
+
 def _status_after(decision: Decision) -> DialogStatus:
     if decision.offered:
         return DialogStatus.OFFERED
@@ -199,6 +218,26 @@ def mark_noticed(connection: Connection, dialog_ids: Collection[int]) -> None:
 def peek(connection: Connection, dialog_id: int) -> tuple[int, int] | None:
     """Chat and open channel of a dialog, which never change; to lock them first."""
     return connection.execute(_SQL["peek"], {"dialog_id": dialog_id}).fetchone()
+
+
+def is_accepted(connection: Connection, dialog_id: int) -> bool:
+    """Whether an operator has taken the dialog; stays so while its chat is locked."""
+    return _flag(connection, "is_accepted", dialog_id)
+
+
+def counts(connection: Connection, dialog_id: int) -> bool:
+    """Whether the dialog counts against its operator's limits now (D7)."""
+    return _flag(connection, "counts", dialog_id)
+
+
+def _flag(connection: Connection, query: str, dialog_id: int) -> bool:
+    row = connection.execute(_SQL[query], {"dialog_id": dialog_id}).fetchone()
+    return bool(row and row[0])
+
+
+def last_of_chat(connection: Connection, chat_id: int, card_id: int) -> tuple[int, int | None] | None:
+    """The open dialog of a chat and its card, or else the last one, and who has it."""
+    return connection.execute(_SQL["last_of_chat"], {"chat_id": chat_id, "card_id": card_id}).fetchone()
 
 
 def lock(connection: Connection, dialog_id: int) -> LockedDialog | None:

@@ -87,9 +87,13 @@ SELECT
 FROM cards WHERE cards.id = ANY(%(card_ids)s)
 
 -- name: promote
+-- Who accepted the dialog while there was no card yet stays responsible (C4).
 UPDATE cards SET
-    type = given.type, source_id = given.source_id, responsible_id = given.responsible_id,
-    responsible_by = CASE WHEN given.responsible_id IS NULL THEN 'nobody' ELSE 'roster' END
+    type = given.type, source_id = given.source_id,
+    responsible_id = CASE WHEN responsible_by = 'acceptor' THEN cards.responsible_id ELSE given.responsible_id END,
+    responsible_by = CASE
+        WHEN responsible_by = 'acceptor' THEN 'acceptor' WHEN given.responsible_id IS NULL THEN 'nobody' ELSE 'roster'
+    END
 FROM unnest(%(card_ids)s::bigint[], %(types)s::card_type[], %(source_ids)s::bigint[], %(responsible_ids)s::bigint[])
     AS given (id, type, source_id, responsible_id)
 WHERE cards.id = given.id AND cards.type = 'provisional'
@@ -112,15 +116,26 @@ FROM chats JOIN cards ON cards.id = chats.card_id
 WHERE chats.id = ANY(%(chat_ids)s)
 
 -- name: insert_deals
+-- Who accepted the chat's open dialog before is responsible (C4); an accept locks the chat, as this does.
 INSERT INTO cards (id, type, name, contact_id, open_channel_id, chat_id, source_id, responsible_id, responsible_by)
 SELECT
     given.id, 'deal', contacts.name, contacts.id, given.open_channel_id, given.chat_id, given.source_id,
-    given.responsible_id, CASE WHEN given.responsible_id IS NULL THEN 'nobody' ELSE 'roster' END
+    coalesce(accepted.operator_id, given.responsible_id),
+    CASE
+        WHEN accepted.operator_id IS NOT NULL THEN 'acceptor' WHEN given.responsible_id IS NULL THEN 'nobody'
+        ELSE 'roster'
+    END
 FROM unnest(
     %(ids)s::bigint[], %(contact_ids)s::bigint[], %(open_channel_ids)s::bigint[], %(chat_ids)s::bigint[],
     %(source_ids)s::bigint[], %(responsible_ids)s::bigint[]
 ) AS given (id, contact_id, open_channel_id, chat_id, source_id, responsible_id)
 JOIN cards AS contacts ON contacts.id = given.contact_id
+LEFT JOIN dialogs AS accepted
+    ON accepted.chat_id = given.chat_id AND accepted.status <> 'closed' AND accepted.accepted_at IS NOT NULL
+
+-- name: absorb
+-- A provisional card, which nobody has seen, points at the card that its customer turned out to have.
+UPDATE cards SET live_id = %(survivor_id)s WHERE id = %(card_id)s AND type = 'provisional'
 
 -- name: accepted_by
 -- The operator who takes the dialog first is responsible from then on (C4).

@@ -87,11 +87,27 @@ UPDATE open_channels SET turn = %(turn)s WHERE id = %(open_channel_id)s
 -- name: operator_by_token
 SELECT id, name FROM operators WHERE token_hash = %(token_hash)s AND dismissed_at IS NULL
 
+-- name: lock_presence
+SELECT online, coalesce(seen_at > now() - %(heartbeat_limit)s * interval '1 second', false)
+FROM operators WHERE id = %(operator_id)s AND dismissed_at IS NULL
+FOR NO KEY UPDATE
+
 -- name: set_online
 UPDATE operators SET online = %(online)s, seen_at = now() WHERE id = %(operator_id)s AND dismissed_at IS NULL
 
 -- name: heartbeat
 UPDATE operators SET seen_at = now() WHERE id = %(operator_id)s AND dismissed_at IS NULL AND online
+
+-- name: settings_of
+SELECT id, settings::text FROM open_channels WHERE id = ANY(%(open_channel_ids)s)
+
+-- name: open_channels_of_slot
+-- Where a freed slot of the operator counts: over all his open channels if he has a personal limit (D7).
+SELECT DISTINCT entry.open_channel_id
+FROM operators
+JOIN roster_entries AS entry ON operators.personal_limit IS NOT NULL OR entry.open_channel_id = %(open_channel_id)s
+LEFT JOIN department_members AS member ON member.department_id = entry.department_id
+WHERE operators.id = %(operator_id)s AND operators.id IN (entry.operator_id, member.operator_id)
 
 -- name: open_channels_of_operator
 SELECT DISTINCT entry.open_channel_id

@@ -27,7 +27,8 @@ WHERE dialogs.id = given.id
 -- A dialog shows the card and the deal of its chat as they are now.
 UPDATE dialogs SET card_id = given.card_id, deal_id = coalesce(given.deal_id, dialogs.deal_id)
 FROM unnest(%(dialog_ids)s::bigint[], %(card_ids)s::bigint[], %(deal_ids)s::bigint[]) AS given (id, card_id, deal_id)
-WHERE dialogs.id = given.id AND dialogs.card_id IS DISTINCT FROM given.card_id
+WHERE dialogs.id = given.id AND (dialogs.card_id, dialogs.deal_id)
+    IS DISTINCT FROM (given.card_id, coalesce(given.deal_id, dialogs.deal_id))
 
 -- name: waiting
 -- Oldest first (D8), and only as many as there are free slots.
@@ -79,6 +80,23 @@ UPDATE dialogs SET noticed_at = now() WHERE id = ANY(%(dialog_ids)s)
 
 -- name: peek
 SELECT chat_id, open_channel_id FROM dialogs WHERE id = %(dialog_id)s
+
+-- name: is_accepted
+-- Changes only under the chat's lock.
+SELECT accepted_at IS NOT NULL FROM dialogs WHERE id = %(dialog_id)s
+
+-- name: last_of_chat
+-- The open one, or else the last. Found by the card, of which there is an index.
+SELECT id, operator_id FROM dialogs
+WHERE card_id = %(card_id)s AND chat_id = %(chat_id)s ORDER BY status = 'closed', id DESC LIMIT 1
+
+-- name: counts
+-- Whether it counts against its operator's limits now (D7).
+SELECT dialogs.status <> 'closed' AND counts_against_limit(
+    dialogs.status, dialogs.answered_at, coalesce(open_channels.settings ->> 'counted', 'all')
+)
+FROM dialogs JOIN open_channels ON open_channels.id = dialogs.open_channel_id
+WHERE dialogs.id = %(dialog_id)s
 
 -- name: lock_one
 SELECT id, chat_id, open_channel_id, card_id, deal_id, status::text, operator_id, accepted_at

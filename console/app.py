@@ -1,0 +1,29 @@
+"""The API as one application, for the web process to mount."""
+
+from dataclasses import replace
+
+from fastapi import FastAPI
+
+from console import acts, health, lookups, metrics, problems
+from console.bodies import BodyLimit
+from console.broker import Broker
+from console.dependencies import Dependencies
+
+DESCRIPTION = """
+The desk between messengers and a CRM. Send `Authorization: Bearer <token>`: the service token looks at everything,
+an operator's token acts as that operator. Every error is a problem document (RFC 9457) with a stable `reason`.
+"""
+
+
+def make_api(dependencies: Dependencies) -> FastAPI:
+    """The operators' API, health and metrics. Opens nothing: the caller opens and closes the dependencies."""
+    broker = Broker(dependencies.hint, dependencies.depths)
+    needs = replace(dependencies, hint=broker.hint, depths=broker.depths)
+    app = FastAPI(title="openchannel", version="1", description=DESCRIPTION, redoc_url=None)
+    app.state.needs = needs
+    app.state.registry = metrics.registry_of(needs)
+    app.add_middleware(BodyLimit)
+    problems.install(app)
+    for router in (lookups.router, acts.router, health.router, metrics.router):
+        app.include_router(router)
+    return app
