@@ -1,5 +1,7 @@
 """The web process: webhooks, the operators' API, health and metrics."""
 
+import signal
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -30,6 +32,9 @@ GRACE = 8
 def web_command() -> None:
     """Serve until SIGTERM."""
     settings = process_settings("web")
+    # uvicorn shuts down gracefully and then raises the signal again: a clean stop is exit code 0.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     uvicorn.run(
         make_web(settings),
         host=settings.web.host,
