@@ -1,9 +1,14 @@
 """From settings to the values that the processes are built of."""
 
+from dotenv import load_dotenv
+
 from config.logging import configure_logging
 from config.settings import Settings, SettingsError, load_settings
 from crm_store.database import DatabaseOptions
 from crm_store.secrets import SecretBox
+
+MACHINE_FILE = "machine.env"
+"""In the data folder of a running `openchannel up`: how other commands on this machine reach its servers."""
 
 
 def process_settings(process: str) -> Settings:
@@ -47,6 +52,14 @@ def api_token(settings: Settings) -> str:
     if settings.api_token is None:
         raise SettingsError(_missing("OPENCHANNEL_API_TOKEN", "a long random text"))
     return settings.api_token.get_secret_value()
+
+
+def on_this_machine(settings: Settings) -> Settings:
+    """The settings; where no database is named, those of the `openchannel up` that runs on the data folder."""
+    if settings.database.url is None:
+        load_dotenv(settings.data_dir / MACHINE_FILE, override=False)
+        settings = load_settings()
+    return settings
 
 
 def _missing(name: str, example: str) -> str:

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from cli.clock import clock_command
+from cli.connect import connect_command
 from cli.demo import demo_command
 from cli.migrate import migrate_command
 from cli.parse import parse_command
@@ -27,6 +28,7 @@ app.command("demo", help="`up`, with a demo desk, synthetic customers and a live
 app.command("web", help="Webhooks, operators' API, health and metrics.")(web_command)
 app.command("worker", help="One worker; start one per core.")(worker_command)
 app.command("clock", help="Sweeper and timers; start at least one.")(clock_command)
+app.command("connect", help="Connect a channel, with its open channel and operators.")(connect_command)
 app.command("migrate", help="Bring the database's schema up to date.")(migrate_command)
 app.command("parse", help="Show what a channel's adapter reads in webhook bodies.")(parse_command)
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.composition import MACHINE_FILE
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from crm_store.errors import translated
@@ -16,6 +17,7 @@ from runtime.child import Child
 from runtime.machine import Machine
 from runtime.output import Output
 from runtime.ports import usable_port
+from runtime.private_files import write_private
 from runtime.supervisor import Supervisor
 
 DEFAULT_PORT = 8080
@@ -73,6 +75,7 @@ def running_machine(settings: Settings, output: Output | None = None) -> Iterato
             "OPENCHANNEL_API_TOKEN": api_token,
             "OPENCHANNEL_WEB__PORT": str(port),
         }
+        write_private(machine.data_dir / MACHINE_FILE, "".join(f"{k}={v}\n" for k, v in environment.items()))
         start = machine.supervisor.start
         start(_child("web", "web", environment, lambda: _answers(f"{web_url}/healthz")))
         for number in range(1, settings.worker.processes + 1):
