@@ -18,7 +18,7 @@ def choose(lines: Sequence[Sequence[ClaimedItem]], limit: int, only: Collection[
     """Up to `limit` items from the lines' beginnings; trusted ones before those under suspicion.
 
     only: ids to which the choice is restricted. Items under suspicion of having crashed a worker run in a batch
-    of their own, no larger than the smallest limit among those that could come first.
+    of their own, no larger than the smallest limit among those that could come first, nor than that of any of them.
     """
     trusted = _take(lines, limit, only, suspected=False)
     if trusted:
@@ -40,5 +40,9 @@ def _take(
                 return tuple(taken)
             if (item.batch_limit is not None) is not suspected or (only is not None and item.inbox_id not in only):
                 break  # what stands behind it has to wait for it
+            if item.batch_limit is not None:
+                if item.batch_limit <= len(taken):
+                    break
+                limit = min(limit, item.batch_limit)
             taken.append(item)
     return tuple(taken)
