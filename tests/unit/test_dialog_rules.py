@@ -1,0 +1,69 @@
+"""The life of a dialog (S1, D4, D5): what follows, and what is refused."""
+
+import pytest
+
+from tracker.dialogs import (
+    HELD,
+    ActRefusedError,
+    DialogStatus,
+    after_customer_message,
+    check_accept,
+    check_answer,
+    check_close,
+)
+
+pytestmark = pytest.mark.unit
+
+ME, OTHER = 1, 2
+
+
+@pytest.mark.parametrize("status", list(DialogStatus))
+def test_what_a_customers_message_changes(status):
+    """S1, S4: after an answer he awaits the operator; in `closing` the same dialog goes on; else nothing changes."""
+    expected = (
+        DialogStatus.AWAITING_OPERATOR if status in (DialogStatus.AWAITING_CUSTOMER, DialogStatus.CLOSING) else status
+    )
+    assert after_customer_message(status) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "holder", "eligible", "reason"),
+    [
+        (DialogStatus.OFFERED, None, True, None),
+        (DialogStatus.OFFERED, None, False, "not_eligible"),
+        (DialogStatus.ASSIGNED, ME, False, None),
+        (DialogStatus.ASSIGNED, OTHER, True, "taken"),
+        (DialogStatus.QUEUED, None, True, "not_assigned"),
+        (DialogStatus.CLOSED, ME, True, "closed"),
+        (DialogStatus.CLOSED, OTHER, True, "closed"),
+        *((status, ME, True, "already_yours") for status in sorted(HELD)),
+        *((status, OTHER, True, "taken") for status in sorted(HELD)),
+    ],
+)
+def test_who_may_accept(status, holder, eligible, reason):
+    """D4, D7: the first to accept has it; everybody else gets the reason."""
+    assert _refused(lambda: check_accept(status, holder, ME, eligible_for_offer=eligible)) == reason
+
+
+@pytest.mark.parametrize("status", list(DialogStatus))
+@pytest.mark.parametrize("holder", [None, ME, OTHER])
+def test_who_may_answer_and_close(status, holder):
+    """D5, S1: only who has it, and nobody once it is closed."""
+    expected = "closed" if status is DialogStatus.CLOSED else None if holder == ME else "not_yours"
+    assert _refused(lambda: check_answer(status, holder, ME)) == expected
+    assert _refused(lambda: check_close(status, holder, ME)) == expected
+
+
+def test_a_refusal_says_what_to_do():
+    """The reason is stable, the detail is for people."""
+    with pytest.raises(ActRefusedError, match="accept it first") as refused:
+        check_answer(DialogStatus.QUEUED, None, ME)
+    assert refused.value.reason == "not_yours"
+
+
+def _refused(act):
+    try:
+        act()
+    except ActRefusedError as refused:
+        return refused.reason
+    return None

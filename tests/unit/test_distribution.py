@@ -1,0 +1,238 @@
+"""Who gets which dialog (D2-D4, D6-D8, D12, D13), by the policies alone."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracker.channels import Distribution
+from tracker.distribution import Decision, PassedOver, Plan, RosterOperator, WaitingDialog, free_slots, plan
+
+pytestmark = pytest.mark.unit
+
+EVENLY, STRICTLY, ALL = Distribution.EVENLY, Distribution.STRICTLY, Distribution.ALL
+
+
+def roster(*turns: int, limit: int | None = None) -> list[RosterOperator]:
+    """Operators 1, 2, ... in their places of the roster, with their turns."""
+    return [RosterOperator(n + 1, n, turn, limit=limit) for n, turn in enumerate(turns)]
+
+
+def waiting(n: int) -> list[WaitingDialog]:
+    return [WaitingDialog(100 + number) for number in range(n)]
+
+
+def chosen(made: Plan) -> list[int | None]:
+    return [decision.operator_id for decision in made.decisions]
+
+
+def made_by(
+    distribution: Distribution, n: int, operators: Sequence[RosterOperator], turn: int = 0, *, available: bool = True
+) -> Plan:
+    return plan(distribution, waiting(n), operators, turn, available)
+
+
+# D2
+
+
+def test_evenly_gives_to_who_was_given_a_dialog_longest_ago():
+    """D2: by turns, not by the place in the roster."""
+    assert chosen(made_by(EVENLY, 4, roster(7, 5, 6), 7)) == [2, 3, 1, 2]
+
+
+def test_equal_turns_go_by_the_roster():
+    """D2: at the start everybody is equal."""
+    assert chosen(made_by(EVENLY, 4, roster(0, 0, 0))) == [1, 2, 3, 1]
+
+
+def test_a_newcomer_counts_from_when_he_joined():
+    """D2: he does not catch up on the dialogs of all the days before, and comes after those who waited longer."""
+    made = made_by(EVENLY, 6, [*roster(99, 100), RosterOperator(3, 2, turn=100)], 100)
+    assert chosen(made) == [1, 2, 3, 1, 2, 3]
+
+
+def test_turns_are_handed_back():
+    """D2: the next plan goes on where this one ended."""
+    first = made_by(EVENLY, 3, roster(0, 0), 0)
+    assert (first.turns, first.turn) == ({1: 3, 2: 2}, 3)
+    assert chosen(made_by(EVENLY, 1, roster(3, 2), first.turn)) == [2]
+
+
+# D3
+
+
+def test_strictly_gives_to_the_head_of_the_roster():
+    """D3: as long as he has room, whoever had the last one."""
+    assert chosen(made_by(STRICTLY, 5, roster(9, 0, 0, limit=2), 9)) == [1, 1, 2, 2, 3]
+
+
+def test_strictly_goes_by_position_not_by_the_order_given():
+    """D3: the roster is an ordered list."""
+    assert chosen(made_by(STRICTLY, 1, list(reversed(roster(0, 0, 0))))) == [1]
+
+
+def test_who_let_it_pass_is_passed_over_and_then_it_starts_again():
+    """D3: the first who has not let this dialog pass; when all have, the head again."""
+    operators = roster(0, 0, 0)
+    dialogs = [WaitingDialog(n, frozenset(passed)) for n, passed in enumerate([(), (1,), (1, 2), (2,), (1, 2, 3)])]
+    assert chosen(plan(STRICTLY, dialogs, operators, 0, True)) == [1, 2, 3, 1, 1]
+
+
+def test_only_the_eligible_need_to_have_let_it_pass():
+    """D3, D6: the one who has not let it pass is offline, so it starts again at the first eligible one."""
+    operators = [*roster(0, 0), replace(RosterOperator(3, 2, 0), online=False)]
+    made = plan(STRICTLY, [WaitingDialog(1, frozenset({1, 2}))], operators, 0, True)
+    assert chosen(made) == [1]
+
+
+# D4
+
+
+def test_all_offers_to_everybody_and_gives_to_nobody():
+    """D4: no operator, no turn, limits of single operators left to the accept."""
+    made = made_by(ALL, 3, roster(0, 0, limit=1))
+    assert [(d.rule, d.operator_id, d.offered) for d in made.decisions] == [("D4", None, True)] * 3
+    assert (made.turns, made.turn) == ({}, 0)
+
+
+def test_all_offers_nothing_where_nobody_is_eligible():
+    """D4, D8: then the dialog waits."""
+    operators = [replace(operator, online=False) for operator in roster(0, 0)]
+    made = made_by(ALL, 2, operators)
+    assert [(d.rule, d.offered) for d in made.decisions] == [("D8", False)] * 2
+    assert made.decisions[0].passed_over == {PassedOver.OFFLINE: (1, 2)}
+
+
+# D6, D7
+
+
+@pytest.mark.parametrize(
+    ("state", "available", "why"),
+    [
+        ({}, True, None),
+        ({"dismissed": True}, True, PassedOver.DISMISSED),
+        ({"dismissed": True, "online": False}, False, PassedOver.DISMISSED),
+        ({"online": False}, True, PassedOver.OFFLINE),
+        ({"online": False}, False, None),
+        ({"held": 2, "limit": 2}, True, PassedOver.AT_LIMIT),
+        ({"held": 3, "limit": 2}, True, PassedOver.AT_LIMIT),
+        ({"held": 1, "limit": 2}, True, None),
+        ({"held": 9}, True, None),
+        ({"personal_held": 5, "personal_limit": 5}, True, PassedOver.AT_PERSONAL_LIMIT),
+        ({"personal_held": 4, "personal_limit": 5}, True, None),
+        ({"held": 1, "limit": 9, "personal_held": 5, "personal_limit": 5}, False, PassedOver.AT_PERSONAL_LIMIT),
+    ],
+)
+def test_who_is_eligible(state, available, why):
+    """D6, D7: dismissed, offline where availability is checked, at one of both limits."""
+    assert RosterOperator(1, 0, 0, **state).ineligible(available) is why
+
+
+@pytest.mark.parametrize("distribution", [EVENLY, STRICTLY])
+def test_no_plan_passes_a_limit(distribution):
+    """D7: the free slots under both limits are filled, the rest waits, and says that everybody is full."""
+    operators = [
+        RosterOperator(1, 0, 0, held=1, limit=3),
+        RosterOperator(2, 1, 0, held=0, limit=3, personal_held=4, personal_limit=5),
+    ]
+    made = made_by(distribution, 5, operators)
+    assert Counter(chosen(made)) == {1: 2, 2: 1, None: 2}
+    assert chosen(made)[3:] == [None, None], "D8: the younger ones wait"
+    last = made.decisions[-1]
+    assert (last.rule, set(last.passed_over[PassedOver.AT_LIMIT])) == ("D8", {1, 2})
+
+
+def test_free_slots():
+    """D7: what a plan may take: the smaller of both limits, of eligible operators alone."""
+    operators = [
+        RosterOperator(1, 0, 0, held=1, limit=3),
+        RosterOperator(2, 1, 0, limit=3, personal_held=4, personal_limit=5),
+        RosterOperator(3, 2, 0, limit=3, online=False),
+        RosterOperator(4, 3, 0, limit=3, dismissed=True),
+    ]
+    assert free_slots(operators, True) == 3
+    assert free_slots(operators, False) == 6
+    assert free_slots([], True) == 0
+    assert free_slots(roster(0), True) >= 1_000_000, "no limit"
+
+
+# Properties
+
+_operators = st.builds(
+    RosterOperator,
+    operator_id=st.just(0),
+    position=st.just(0),
+    turn=st.integers(0, 20),
+    held=st.integers(0, 4),
+    limit=st.none() | st.integers(1, 4),
+    personal_held=st.integers(0, 4),
+    personal_limit=st.none() | st.integers(1, 4),
+    online=st.booleans(),
+    dismissed=st.booleans(),
+)
+_rosters = st.lists(_operators, max_size=6).map(
+    lambda listed: [replace(operator, operator_id=n + 1, position=n) for n, operator in enumerate(listed)]
+)
+_dialogs = st.lists(st.frozensets(st.integers(1, 6)), max_size=12).map(
+    lambda passes: [WaitingDialog(100 + n, passed) for n, passed in enumerate(passes)]
+)
+
+
+def _explained(decision: Decision) -> list[int]:
+    return [operator_id for ids in decision.passed_over.values() for operator_id in ids]
+
+
+@given(st.sampled_from([EVENLY, STRICTLY]), _rosters, _dialogs, st.booleans())
+def test_everybody_is_chosen_or_passed_over_with_one_reason(distribution, operators, dialogs, available):
+    """D12: each decision names every operator of the roster exactly once, with the reason that holds."""
+    made = plan(distribution, dialogs, operators, 20, available)
+    everybody = sorted(operator.operator_id for operator in operators)
+    by_id = {operator.operator_id: operator for operator in operators}
+    for decision in made.decisions:
+        named = _explained(decision) + ([decision.operator_id] if decision.operator_id else [])
+        assert sorted(named) == everybody
+        for why in (PassedOver.DISMISSED, PassedOver.OFFLINE, PassedOver.AT_PERSONAL_LIMIT):
+            for operator_id in decision.passed_over.get(why, ()):
+                assert by_id[operator_id].ineligible(available) is why
+
+
+@given(_rosters, _dialogs, st.booleans())
+def test_an_offer_explains_who_does_not_see_it(operators, dialogs, available):
+    """D12, D4: everybody who is not passed over is eligible and sees it."""
+    for decision in plan(ALL, dialogs, operators, 20, available).decisions:
+        ineligible = {o.operator_id for o in operators if o.ineligible(available)}
+        assert sorted(_explained(decision)) == sorted(ineligible)
+
+
+@given(st.sampled_from([EVENLY, STRICTLY]), _rosters, _dialogs, st.booleans())
+def test_the_oldest_are_served_and_slots_are_filled(distribution, operators, dialogs, available):
+    """D7, D8: decisions in the order of age, as many as there are slots, and nobody above a limit."""
+    made = plan(distribution, dialogs, operators, 20, available)
+    assert [decision.dialog_id for decision in made.decisions] == [dialog.dialog_id for dialog in dialogs]
+    given_to = chosen(made)
+    served = min(len(dialogs), free_slots(operators, available))
+    assert all(operator_id is not None for operator_id in given_to[:served])
+    assert given_to[served:] == [None] * (len(dialogs) - served)
+    for operator in operators:
+        assert given_to.count(operator.operator_id) <= operator.free
+        if operator.ineligible(available):
+            assert operator.operator_id not in given_to
+
+
+@given(st.integers(1, 9), st.lists(st.integers(0, 12), min_size=1, max_size=30))
+def test_evenly_is_fair_over_any_number_of_plans(size, plans):
+    """D13: the same people eligible throughout: at no moment do two operators differ by more than one."""
+    turns = dict.fromkeys(range(1, size + 1), 0)
+    turn, had = 0, Counter(dict.fromkeys(turns, 0))
+    for n in plans:
+        operators = [RosterOperator(operator_id, operator_id, turns[operator_id]) for operator_id in turns]
+        made = made_by(EVENLY, n, operators, turn)
+        turns |= made.turns
+        turn = made.turn
+        for operator_id in chosen(made):
+            assert operator_id is not None
+            had[operator_id] += 1
+            assert max(had.values()) - min(had.values()) <= 1
