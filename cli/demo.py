@@ -120,6 +120,7 @@ class _Demo:
                     before=before,
                     overview=last.overview,
                     sent=traffic.customers.sent,
+                    acts=traffic.operators.acts,
                     deliveries=last.deliveries,
                     restarts=sum(process.restarts for process in last.processes),
                     failure=repr(traffic.failure) if traffic.failure else "",

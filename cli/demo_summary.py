@@ -1,12 +1,13 @@
 """What the demo says at its end, and whether it went well. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from cli.demo_table import Deliveries
 from crm_store.ledger import Ledger
 from crm_store.overview import Overview
 from loadgen.customers import Sent
+from loadgen.operators import Acts
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Outcome:
     before: Ledger
     overview: Overview
     sent: Sent
+    acts: Acts
     deliveries: Deliveries
     restarts: int
     failure: str = ""
@@ -64,6 +66,7 @@ def summary(outcome: Outcome) -> str:
         f"cards: {_counts(view.cards)}",
         f"dialogs: {_counts(view.dialogs)}",
         *(f"  {one.name:{width}}  had {one.in_all:6,} in all, has {one.held:3,}" for one in view.operators),
+        f"  this run: {_counts(asdict(outcome.acts))}",
         f"answers: {_counts(view.deliveries)}",
         f"  this run: delivered={given.received} again={given.repeated} unproved={given.unproved}",
         f"processes restarted: {outcome.restarts}",

@@ -102,7 +102,7 @@ def _plain_table(*columns: str) -> Table:
 
 
 def _messages(frame: Frame) -> Table:
-    table = _plain_table("messages", "in all", "per second")
+    table = _plain_table("messages", "in all", "a second")
     for name, colour in _LEDGER_COLOURS.items():
         rate = frame.rates.get(name)
         shown = f"{rate:.1f}" if rate is not None and name != "pending" else ""
@@ -121,7 +121,7 @@ def _cards(view: Overview) -> Table:
 
 
 def _operators(operators: Sequence[OperatorLoad]) -> Group:
-    table = _plain_table("operators", "has", "had in all")
+    table = _plain_table("operators", "dialogs now", "in all")
     for operator in operators[:MOST_OPERATORS]:
         dot = ("● ", "green") if operator.online else ("○ ", "red")
         name = Text.assemble(dot, (operator.name, "" if operator.online else "dim"))

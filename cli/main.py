@@ -9,6 +9,7 @@ from cli.connect import connect_command
 from cli.demo import demo_command
 from cli.migrate import migrate_command
 from cli.parse import parse_command
+from cli.settings import settings_command
 from cli.up import up_command
 from cli.web import web_command
 from cli.worker import worker_command
@@ -29,6 +30,7 @@ app.command("web", help="Webhooks, operators' API, health and metrics.")(web_com
 app.command("worker", help="One worker; start one per core.")(worker_command)
 app.command("clock", help="Sweeper and timers; start at least one.")(clock_command)
 app.command("connect", help="Connect a channel, with its open channel and operators.")(connect_command)
+app.command("settings", help="List every setting.")(settings_command)
 app.command("migrate", help="Bring the database's schema up to date.")(migrate_command)
 app.command("parse", help="Show what a channel's adapter reads in webhook bodies.")(parse_command)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "OPENCHANNEL_"
@@ -46,7 +47,7 @@ class BrokerSettings(_Group):
 class WebSettings(_Group):
     """The web process: webhooks, the operators' API, health and metrics."""
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="0 takes a free one")
     public_url: str = Field("", description="how providers reach us, https://desk.example.org; empty: as requested")
     body_limit: int = Field(4 * 1024 * 1024, ge=1024, description="bytes of a webhook's body")
@@ -79,7 +80,7 @@ class LogSettings(_Group):
     format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: colours in a terminal, JSON elsewhere"
     )
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="of what is logged, at least")
 
 
 class Settings(BaseSettings):
@@ -107,7 +108,7 @@ def load_settings(**overrides: Any) -> Settings:
 
     Raises SettingsError that names all bad and all unknown settings at once.
     """
-    problems = [f"{name}: not a setting of openchannel; see docs/settings.md" for name in _unknown_names()]
+    problems = [f"{name}: not a setting of openchannel; see docs/settings.md" for name in _un_known_names()]
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
@@ -120,21 +121,34 @@ def load_settings(**overrides: Any) -> Settings:
     return settings
 
 
-def known_names() -> set[str]:
-    """Every variable name that `Settings` reads."""
-    return {PREFIX + name.upper() for name in _field_names(Settings)}
+def describe_settings() -> Iterator[tuple[str, str, str]]:
+    """Variable, default and meaning of every setting."""
+    for name, field in _fields(Settings):
+        default = "" if field.default is None or field.default == "" else f"`{field.default}`"
+        yield PREFIX + name.upper(), default, field.description or ""
 
 
-def _field_names(model: type[BaseModel]) -> Iterator[str]:
+def _known_names() -> set[str]:
+    # A whole group may also be given at once, as JSON.
+    groups = {name for name, field in Settings.model_fields.items() if _group_of(field)}
+    return {PREFIX + name.upper() for name in (*groups, *(name for name, _ in _fields(Settings)))}
+
+
+def _fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Group):
-            yield name
-            yield from (f"{name}{DELIMITER}{inner}" for inner in _field_names(field.annotation))
+        group = _group_of(field)
+        if group is None:
+            yield name, field
         else:
-            yield name
+            yield from ((f"{name}{DELIMITER}{inner}", inner_field) for inner, inner_field in _fields(group))
+
+
+def _group_of(field: FieldInfo) -> type[_Group] | None:
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, _Group) else None
 
 
 def _unknown_names() -> list[str]:
     given = {name.upper() for name in (*os.environ, *dotenv_values(".env")) if name.upper().startswith(PREFIX)}
     # The test suite's own variables say where its servers are; they never reach a product process's settings.
-    return sorted(name for name in given - known_names() if not name.startswith(PREFIX + "TEST_"))
+    return sorted(name for name in given - _known_names() if not name.startswith(PREFIX + "TEST_"))
