@@ -108,7 +108,7 @@ def load_settings(**overrides: Any) -> Settings:
 
     Raises SettingsError that names all bad and all unknown settings at once.
     """
-    problems = [f"{name}: not a setting of openchannel; see docs/settings.md" for name in _un_known_names()]
+    problems = [f"{name}: not a setting of openchannel; see docs/settings.md" for name in _unknown_names()]
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
