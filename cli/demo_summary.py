@@ -66,7 +66,7 @@ def summary(outcome: Outcome) -> str:
         f"cards: {_counts(view.cards)}",
         f"dialogs: {_counts(view.dialogs)}",
         *(f"  {one.name:{width}}  had {one.in_all:6,} in all, has {one.held:3,}" for one in view.operators),
-        f"  this run: {_counts(asdict(outcome.acts))}",
+        f"  operators this run: {_counts(asdict(outcome.acts))}",
         f"answers: {_counts(view.deliveries)}",
         f"  this run: delivered={given.received} again={given.repeated} unproved={given.unproved}",
         f"processes restarted: {outcome.restarts}",

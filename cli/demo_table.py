@@ -166,10 +166,11 @@ def _footer(frame: Frame) -> Group:
         f", {statuses.get('offered', 0):,} offered, {sum(one.held for one in view.operators):,} with operators, ",
         f"{statuses.get('closed', 0):,} closed",
     )
+    unsendable = view.deliveries.get("held", 0) + view.deliveries.get("expired", 0)
     delivered = Text.assemble(
         ("answers ", "bold"),
         f"{frame.deliveries.received:,} delivered, {view.deliveries.get('pending', 0):,} under way, ",
-        f"{view.deliveries.get('held', 0):,} held (sending over their channels is not built yet)",
+        f"{unsendable:,} over channels that cannot send yet",
     )
     processes = Text.assemble(("processes ", "bold"))
     for process in frame.processes:

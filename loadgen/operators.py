@@ -105,7 +105,7 @@ class Operators:
             operator.heartbeat_at = time.monotonic() + HEARTBEAT_SECONDS
         response = await client.get("/api/operator/dialogs")
         response.raise_for_status()
-        dialogs = response.json()["dialogs"]
+        dialogs = response.json()["items"]
         rng.shuffle(dialogs)
         acts = 0
         for dialog in dialogs:

@@ -16,6 +16,7 @@ from config.settings import SettingsError
 from crm_store.ledger import Ledger
 from crm_store.overview import DialogChange, OperatorLoad, Overview
 from loadgen.customers import Sent
+from loadgen.operators import Acts
 from runtime.child import ChildState, ChildStatus
 
 pytestmark = pytest.mark.unit
@@ -119,6 +120,7 @@ OUTCOME = Outcome(
     before=Ledger(accepted=200, done=200),
     overview=replace(VIEW, ledger=Ledger(accepted=1234, done=1222, ignored=12)),
     sent=Sent(planned=1034, accepted=1034, repeats=33),
+    acts=Acts(accepted=160, answered=300, closed=150, refused=4),
     deliveries=Deliveries(received=41),
     restarts=0,
 )

@@ -91,7 +91,7 @@ class Desk:
         path = request.url.path
         self.calls.append(path)
         if path == "/api/operator/dialogs":
-            return httpx.Response(200, json={"dialogs": [{"id": n, "status": s} for n, s in self.dialogs.items()]})
+            return httpx.Response(200, json={"items": [{"id": n, "status": s} for n, s in self.dialogs.items()]})
         if path.startswith("/api/dialogs/"):
             number, act = int(path.split("/")[3]), path.split("/")[4]
             if number == 5:
@@ -130,7 +130,7 @@ def test_operators_work_their_dialogs_off():
 
 def test_traffic_ends_in_order():
     """First the customers, then all; a failure is kept for the thread that asks."""
-    transport = httpx.MockTransport(lambda _request: httpx.Response(200, json={"dialogs": []}))
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200, json={"items": []}))
     operators = Operators("http://desk", [OperatorAccount("Ada", "token-1")], 1, 0.01, transport)
     traffic = Traffic(customers(transport), operators)
     traffic.start()
