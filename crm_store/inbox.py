@@ -331,6 +331,6 @@ def oldest_due(connection: Connection) -> dict[Step, float]:
     return {Step(stage): waited for stage, waited in connection.execute(_SQL["oldest_due"]).fetchall()}
 
 
-def forget_keys(connection: Connection, days: int) -> int:
-    """Delete the keys of webhooks accepted more than `days` days ago; returns how many."""
-    return connection.execute(_SQL["forget_keys"], {"days": days}).rowcount
+def forget_keys(connection: Connection, days: int, limit: int) -> int:
+    """Delete up to `limit` keys of webhooks accepted more than `days` days ago; returns how many."""
+    return connection.execute(_SQL["forget_keys"], {"days": days, "limit": limit}).rowcount

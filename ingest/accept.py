@@ -25,6 +25,13 @@ OnCommit = Callable[[list[tuple[int, str]]], None]
 """Told of the items that the pipeline has to do: inbox id and normalised message. Must not block or raise."""
 
 
+BACKLOG_BYTES = 128 * 1024 * 1024
+"""Of raw slices that may wait for a commit."""
+
+GROUP_BYTES = 16 * 1024 * 1024
+"""Of raw slices in one commit."""
+
+
 class BacklogFullError(DatabaseAwayError):
     """More messages wait for a commit than may: answer 503, and the provider comes again."""
 
@@ -60,6 +67,7 @@ class Acceptor:
         self._options = options
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._waiting = 0
+        self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="acceptor", daemon=True)
 
@@ -80,11 +88,16 @@ class Acceptor:
         """
         if not items:
             return []
+        request = _Request(items, Future())
+        weight = _weight(request)
         with self._lock:
-            if self._waiting + len(items) > max(self._options.backlog, len(items)):
+            full = self._waiting >= self._options.backlog or self._waiting_bytes + weight > BACKLOG_BYTES
+            if full and self._waiting:
                 raise BacklogFullError("too many messages wait for a commit")
             self._waiting += len(items)
-        request = _Request(items, Future())
+            self._waiting_bytes += weight
+        # From here on it cannot be cancelled: the commit goes on, whether or not the caller still waits.
+        request.future.set_running_or_notify_cancel()
         self._queue.put(request)
         return await asyncio.wrap_future(request.future)
 
@@ -100,10 +113,10 @@ class Acceptor:
         first = self._queue.get()
         if first is None:
             return [], True
-        group, size = [first], len(first.items)
+        group, size, weight = [first], len(first.items), _weight(first)
         if self._queue.qsize() < self._options.limit:
             time.sleep(self._options.window)
-        while size < self._options.limit:
+        while size < self._options.limit and weight < GROUP_BYTES:
             try:
                 request = self._queue.get_nowait()
             except queue.Empty:
@@ -112,6 +125,7 @@ class Acceptor:
                 return group, True
             group.append(request)
             size += len(request.items)
+            weight += _weight(request)
         return group, False
 
     def _commit(self, group: Sequence[_Request]) -> None:
@@ -128,6 +142,7 @@ class Acceptor:
         finally:
             with self._lock:
                 self._waiting -= sum(len(request.items) for request in group)
+                self._waiting_bytes -= sum(map(_weight, group))
 
     def _insert_group(self, group: Sequence[_Request]) -> list[Accepted]:
         try:
@@ -162,6 +177,10 @@ class Acceptor:
         if pending:
             self._on_commit(pending)
         return ids
+
+
+def _weight(request: _Request) -> int:
+    return sum(len(item.raw) for item in request.items)
 
 
 def _as_bytes(item: NewItem, error: RowRefusedError) -> NewItem:

@@ -96,14 +96,13 @@ class WebhookEndpoint:
         adapter = _adapter(channel)
         if request.method == "OPTIONS" and adapter.from_browsers:
             return Response(status_code=204, headers=_CORS)
-        webhook = await self._read(request)
+        webhook = await self._read(request, min(self._options.body_limit, adapter.body_limit))
         reply = _checked_handshake(adapter, webhook, channel)
         if reply is None:
             reply = await self._take(adapter, webhook, channel)
         return _respond(reply, _CORS if adapter.from_browsers else {})
 
-    async def _read(self, request: Request) -> WebhookRequest:
-        limit = self._options.body_limit
+    async def _read(self, request: Request, limit: int) -> WebhookRequest:
         headers = {name.lower(): value for name, value in request.headers.items()}
         if headers.get("content-encoding", "identity") != "identity":
             raise RefusedError(415, "content_encoding", "send the body uncompressed")

@@ -11,7 +11,10 @@ log = structlog.get_logger(__name__)
 Pending = list[tuple[int, str]]
 """Inbox ids and normalised messages, as JSON."""
 
-Send = Callable[[list[list[object]]], bool]
+CARRIED_LIMIT = 16 * 1024
+"""Characters of a message up to which it travels with its task; the steps read larger ones from the inbox."""
+
+Send = Callable[[list[object]], bool]
 """Publish one task with these items; returns whether the broker took it. Must not raise."""
 
 
@@ -57,7 +60,12 @@ class Publisher:
                     closing = True
                     break
                 batch = [*batch, *following]
-            if not self._send([list(item) for item in batch]):
+            if not self._send([_carried(item) for item in batch]):
                 self.dropped += len(batch)
             if closing:
                 return
+
+
+def _carried(item: tuple[int, str]) -> object:
+    inbox_id, message = item
+    return [inbox_id, message] if len(message) <= CARRIED_LIMIT else inbox_id

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 FOLD_INTERVAL = 10.0
 RETENTION_INTERVAL = 3600.0
+KEYS_AT_ONCE = 10_000
 
 MOST_QUEUED = 10
 """A step with more tasks queued gets no further hint, however old its items: its workers are busy, or all gone."""
@@ -56,8 +57,8 @@ class Clock:
         """Look once. Never raises for PostgreSQL or the broker being away."""
         try:
             self._sweep()
-            self._next_fold = self._every(FOLD_INTERVAL, self._next_fold, self._fold)
-            self._next_retention = self._every(RETENTION_INTERVAL, self._next_retention, self._forget)
+            self._next_fold = self._when_due(self._next_fold, self._fold)
+            self._next_retention = self._when_due(self._next_retention, self._forget)
         except DatabaseAwayError as error:
             log.warning("clock_waits_for_database", error=error)
 
@@ -85,17 +86,21 @@ class Clock:
             waited[Step.DELIVER] = self._options.stale_after + 0.001
         return waited
 
-    def _fold(self, connection: Connection) -> None:
+    def _fold(self, connection: Connection) -> float:
         ledger.fold(connection)
         costs.fold(connection)
+        return FOLD_INTERVAL
 
-    def _forget(self, connection: Connection) -> None:
-        forgotten = inbox.forget_keys(connection, self._options.key_retention_days)
+    def _forget(self, connection: Connection) -> float:
+        """Some keys at a time; while there are more, the next tick goes on."""
+        forgotten = inbox.forget_keys(connection, self._options.key_retention_days, KEYS_AT_ONCE)
         log.info("keys_forgotten", keys=forgotten)
+        return 0.0 if forgotten == KEYS_AT_ONCE else RETENTION_INTERVAL
 
-    def _every(self, interval: float, due: float, work: Callable[[Connection], None]) -> float:
+    def _when_due(self, due: float, work: Callable[[Connection], float]) -> float:
+        """Do it if it is due; `work` returns the seconds until it is due again. Returns when that is."""
         if time.monotonic() < due:
             return due
         with self._session.transaction() as connection:
-            work(connection)
-        return time.monotonic() + interval
+            pause = work(connection)
+        return time.monotonic() + pause

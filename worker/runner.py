@@ -22,6 +22,7 @@ from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
 from crm_store.failures import Failure
 from crm_store.inbox import ClaimedItem, Move
+from tracker.texts import clean
 from worker.batches import Batch, choose
 from worker.fingerprint import fingerprint, reason_of
 from worker.hints import Hints
@@ -221,8 +222,9 @@ class StepRunner:
             worker=self._worker,
             reason=reason_of(error),
             fingerprint=fingerprint(error),
-            error=f"{type(error).__name__}: {mask_error(str(error))}",
-            traceback=masked_traceback(error),
+            # PostgreSQL would refuse a NUL that an error quotes, and the item would never come to its end.
+            error=clean(f"{type(error).__name__}: {mask_error(str(error))}"),
+            traceback=clean(masked_traceback(error)),
         )
         with self._session.transaction() as connection:
             item = failures.failing_item(connection, self._step, inbox_id)

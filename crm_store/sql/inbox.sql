@@ -186,5 +186,7 @@ CROSS JOIN LATERAL (
 ) AS oldest
 
 -- name: forget_keys
--- Sorted by nothing: nobody waits for these rows.
-DELETE FROM inbox_keys WHERE day < current_date - %(days)s::integer
+-- Some at a time, each in a commit of its own: a day's keys are too many for one statement.
+DELETE FROM inbox_keys WHERE (channel_id, key_hash) IN (
+    SELECT channel_id, key_hash FROM inbox_keys WHERE day < current_date - %(days)s::integer LIMIT %(limit)s
+)

@@ -18,6 +18,9 @@ from tracker.texts import clean
 
 JSON_DEPTH_LIMIT = 64
 
+PUBLIC_BODY_LIMIT = 256 * 1024
+"""Bytes of a body that anybody may send without a signature."""
+
 Slice = Any
 """One event as the provider sent it: a JSON value."""
 
@@ -80,6 +83,9 @@ class Adapter(Protocol):
     from_browsers: ClassVar[bool]
     """Whether pages of other origins call it (CORS)."""
 
+    body_limit: ClassVar[int]
+    """Bytes of a body at the most, if the process's own limit is not lower."""
+
     def handshake(self, request: WebhookRequest, channel: Channel) -> Reply | None:
         """The answer to a provider's set-up call, or None if this is an ordinary webhook.
 
@@ -111,6 +117,7 @@ class AdapterDefaults:
     """What most channels have: no set-up call, and an empty 200 for an accepted webhook."""
 
     from_browsers: ClassVar[bool] = False
+    body_limit: ClassVar[int] = 4 * 1024 * 1024
 
     def handshake(self, _request: WebhookRequest, _channel: Channel) -> Reply | None:
         """See Adapter."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import ClassVar
 
-from ingest.adapters.base import AdapterDefaults, ParseError, Reply, Slice, WebhookRequest, load_json
+from ingest.adapters.base import PUBLIC_BODY_LIMIT, AdapterDefaults, ParseError, Reply, Slice, WebhookRequest, load_json
 from ingest.adapters.envelope import Envelope
 from ingest.adapters.identity_token import claims_of
 from ingest.adapters.own_protocol import attachments, contact_details
@@ -27,6 +27,7 @@ class LiveChat(AdapterDefaults):
     kind: ClassVar[str] = "livechat"
     content_types: ClassVar[frozenset[str]] = frozenset({"application/json"})
     from_browsers: ClassVar[bool] = True
+    body_limit: ClassVar[int] = PUBLIC_BODY_LIMIT
 
     def verify(self, request: WebhookRequest, channel: Channel) -> None:
         """A token in the message is valid; a message without one needs no proof."""

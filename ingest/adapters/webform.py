@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import ClassVar
 
-from ingest.adapters.base import AdapterDefaults, Reply, Slice, WebhookRequest
+from ingest.adapters.base import PUBLIC_BODY_LIMIT, AdapterDefaults, Reply, Slice, WebhookRequest
 from ingest.adapters.envelope import Envelope
 from ingest.adapters.form_fields import Fields, read_fields
 from ingest.adapters.reading import an_object, fingerprint, mapping, text
@@ -38,6 +38,7 @@ class WebForm(AdapterDefaults):
         {"application/x-www-form-urlencoded", "multipart/form-data", _JSON}
     )
     from_browsers: ClassVar[bool] = True
+    body_limit: ClassVar[int] = PUBLIC_BODY_LIMIT
 
     def verify(self, request: WebhookRequest, channel: Channel) -> None:
         """Anybody may submit; a honeypot field sorts out robots."""
