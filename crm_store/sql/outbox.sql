@@ -23,9 +23,9 @@ FROM (
     )
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ) AS leased
-JOIN outbox AS row ON row.id = leased.id
-JOIN chats ON chats.id = row.chat_id
-JOIN messages ON messages.chat_id = row.chat_id AND messages.seq = row.seq
+JOIN outbox AS queued ON queued.id = leased.id
+JOIN chats ON chats.id = queued.chat_id
+JOIN messages ON messages.chat_id = queued.chat_id AND messages.seq = queued.seq
 WHERE outbox.id = leased.id
 RETURNING
     outbox.id, outbox.idempotency_key, outbox.channel_id, chats.external_id, messages.text, messages.sent_at,
