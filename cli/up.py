@@ -16,12 +16,9 @@ from crm_store.migrations import migrate
 from runtime.child import Child
 from runtime.machine import Machine
 from runtime.output import Output
-from runtime.ports import usable_port
+from runtime.ports import free_port, usable_port
 from runtime.private_files import write_private
 from runtime.supervisor import Supervisor
-
-DEFAULT_PORT = 8080
-
 
 @dataclass(frozen=True, slots=True)
 class RunningMachine:
@@ -98,9 +95,11 @@ def _child(name: str, command: str, environment: dict[str, str], ready: Callable
 
 def _web_port(settings: Settings) -> int:
     """The port that was asked for; where none was, the usual one or, if it is taken, a free one."""
-    if settings.web.port and "port" in settings.web.model_fields_set:
+    if settings.web.port == 0:
+        return free_port()
+    if "port" in settings.web.model_fields_set:
         return settings.web.port
-    return usable_port(settings.web.port or DEFAULT_PORT)
+    return usable_port(settings.web.port)
 
 
 def _answers(url: str) -> bool:

@@ -13,7 +13,7 @@ JOIN channels ON channels.id = chats.channel_id
 -- name: lease
 -- What is due, the first of each chat only. The lease is over before another worker may try: `due_at` is its end.
 UPDATE outbox SET
-    attempts = attempts + 1, first_tried_at = coalesce(first_tried_at, now()),
+    attempts = outbox.attempts + 1, first_tried_at = coalesce(outbox.first_tried_at, now()),
     due_at = now() + %(lease)s * interval '1 second'
 FROM (
     SELECT id FROM outbox AS due
