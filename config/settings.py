@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 PREFIX = "OPENCHANNEL_"
 DELIMITER = "__"
@@ -108,17 +109,21 @@ def load_settings(**overrides: Any) -> Settings:
 
     Raises SettingsError that names all bad and all unknown settings at once.
     """
-    problems = [f"{name}: not a setting of openchannel; see docs/settings.md" for name in _unknown_names()]
+    problems = {f"{name}: {_NO_SETTING}" for name in _unknown_names()}
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
         for detail in error.errors(include_input=False):
-            if detail["type"] != "extra_forbidden":  # named above already
-                name = PREFIX + DELIMITER.join(str(part) for part in detail["loc"]).upper()
-                problems.append(f"{name}: {detail['msg']}")
+            name = PREFIX + DELIMITER.join(str(part) for part in detail["loc"]).upper()
+            problems.add(f"{name}: {_NO_SETTING if detail['type'] == 'extra_forbidden' else detail['msg']}")
+    except SourceError as error:  # a whole group, given at once, that is no JSON
+        problems.add(str(error))
     if problems:
-        raise SettingsError("\n".join(sorted(set(problems))))
+        raise SettingsError("\n".join(sorted(problems)))
     return settings
+
+
+_NO_SETTING = "not a setting of openchannel; see docs/settings.md"
 
 
 def describe_settings() -> Iterator[tuple[str, str, str]]:
