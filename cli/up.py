@@ -20,6 +20,7 @@ from runtime.ports import free_port, usable_port
 from runtime.private_files import write_private
 from runtime.supervisor import Supervisor
 
+
 @dataclass(frozen=True, slots=True)
 class RunningMachine:
     """What is running, and how to reach it."""
