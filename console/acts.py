@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from console import card_creation, operations, presence
 from console.card_creation import MadeCard
@@ -15,7 +15,7 @@ from console.security import AnyCaller, OperatorOnly
 from crm_store.views.desks import OperatorView
 from crm_store.views.dialogs import DialogSummary
 from tracker.cards import CardType
-from tracker.texts import Text
+from tracker.texts import clean_text
 
 LONGEST_ANSWER = 4000
 """Characters; the smallest limit among the messengers is 4096."""
@@ -28,7 +28,11 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    text: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_ANSWER)]
+    text: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_ANSWER),
+        BeforeValidator(clean_text),
+    ]
 
 
 class WantedType(StrEnum):

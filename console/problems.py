@@ -1,6 +1,7 @@
 """Errors as problem documents (RFC 9457), each with a stable `reason`."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -62,7 +63,8 @@ def unknown(what: str, row_id: int) -> ProblemError:
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Problem documents of a route, for OpenAPI."""
-    return {status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in statuses}
+    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
 def problem(

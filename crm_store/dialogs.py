@@ -179,7 +179,7 @@ def explain(
             "dialog_ids": [dialog_id],
             "rules": [rule],
             "operator_ids": [operator_id],
-            "candidates": [orjson.dumps({why: sorted(ids) for why, ids in passed_over.items()}).decode()],
+            "candidates": [orjson.dumps({str(why): sorted(ids) for why, ids in passed_over.items()}).decode()],
         },
     )
 
