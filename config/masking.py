@@ -11,11 +11,15 @@ _SECRET_FIELDS = re.compile(
     r"(text|name|message|raw|body|phone|e?mail|token|secret|password|authorization|signature|identifiers?|written)$",
     re.IGNORECASE,
 )
-_EMAIL = re.compile(r"[^\s@'\"<>]{1,64}@[^\s@'\"<>]{1,255}")
+# Not the user and the masked password of a URL.
+_EMAIL = re.compile(r"[^\s@'\"<>]{1,64}(?<!\*\*\*)@[^\s@'\"<>]{1,255}")
 _LONG_NUMBER = re.compile(r"\+?\d(?:[\s().\-]{0,2}\d){6,}")
 _TOKEN = re.compile(r"(?i)\b(bearer\s+|bot\d*:|whsec_|eyJ)[\w.\-=+/]{8,}")
-_URL_PASSWORD = re.compile(r"(\w+://[^\s:@/]*:)[^\s@/]+@")
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+_URL_PASSWORD = re.compile(r"(\w{1,16}://[^\s:@/]*:)[^\s@/]+@")
+# Closed or cut off; an apostrophe within a word opens nothing.
+_QUOTED = re.compile(r"(?<!\w\w)'(?:[^'\\]|\\.)*(?:'|\Z)|\"(?:[^\"\\]|\\.)*(?:\"|\Z)", re.DOTALL)
+
+ERROR_LENGTH = 2000
 
 
 def mask_text(text: str) -> str:
@@ -28,7 +32,8 @@ def mask_text(text: str) -> str:
 
 def mask_error(text: str) -> str:
     """Mask an error's message: what it quotes may be a customer's words, so no quoted value is kept."""
-    return mask_text(_QUOTED.sub(f"'{MASK}'", text))[:2000]
+    text = text[: 4 * ERROR_LENGTH]  # a whole body may be quoted
+    return mask_text(_QUOTED.sub(f"'{MASK}'", text))[:ERROR_LENGTH]
 
 
 def masked_traceback(error: BaseException) -> str:
