@@ -1,0 +1,147 @@
+"""Hints: what is published and read where; the broker may be away at any moment."""
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from types import SimpleNamespace
+
+import fakeredis
+import pytest
+from celery import Celery
+from kombu.entity import Queue
+from kombu.transport import redis as redis_transport
+
+from config.topology import TASK_QUEUES, Step
+from worker import hints as hints_module
+from worker.app import make_app
+from worker.hints import Hints
+
+pytestmark = pytest.mark.unit
+
+_brokers = count(1)
+
+
+@pytest.fixture
+def app() -> Iterator[Celery]:
+    """An app on kombu's transport in memory."""
+    app = Celery("test", broker=f"memory://test-{next(_brokers)}", set_as_current=False)
+    app.conf.update(
+        task_queues=[Queue(name) for name in TASK_QUEUES],  # type: ignore[no-untyped-call]
+        task_ignore_result=True,
+        broker_transport_options={"polling_interval": 0},
+    )
+    yield app
+    with app.connection_for_write() as connection:
+        for name in TASK_QUEUES:
+            connection.default_channel.queue_purge(name)
+    app.close()
+
+
+class Away:
+    """An app whose broker is away."""
+
+    def __init__(self, error: Exception) -> None:
+        self.tried = 0
+        self._error = error
+
+    def send_task(self, *_: object, **__: object) -> None:
+        self.tried += 1
+        raise self._error
+
+    @property
+    def pool(self) -> object:
+        self.tried += 1
+        raise self._error
+
+
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """The clock of hints, set by hand."""
+    now = [100.0]
+    monkeypatch.setattr(hints_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_a_hint_names_its_items_and_tries(app):
+    """One task on the step's own queue, as JSON."""
+    assert Hints(app).publish(Step.BIND_CHAT, (3, 4), tries=2)
+    with app.connection_for_read() as connection, connection.SimpleQueue(Step.BIND_CHAT.value) as queue:
+        message = queue.get(block=False)
+        args, _, _ = message.payload
+        assert message.headers["task"] == "bind_chat"
+        assert args == [[3, 4], 2]
+        message.ack()
+
+
+def test_hints_where_nothing_is_queued(app):
+    """One empty hint is enough: it takes whatever has waited longest."""
+    hints = Hints(app)
+    assert hints.publish_if_idle(Step.RESPOND)
+    assert not hints.publish_if_idle(Step.RESPOND)
+    assert hints.depths([Step.RESPOND, Step.DELIVER]) == {Step.RESPOND: 1, Step.DELIVER: 0}
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("refused"), RuntimeError("some transport's own"), KeyError("x")], ids=["os", "runtime", "key"]
+)
+def test_a_broker_that_is_away_never_raises_and_pauses(clock, error):
+    """After a commit no error of the broker matters; for a while nothing is tried: each try costs a time-out."""
+    app = Away(error)
+    hints = Hints(app)  # type: ignore[arg-type]
+    assert not hints.publish(Step.BIND_CHAT, [1])
+    assert not hints.publish(Step.BIND_CHAT, [2])
+    assert app.tried == 1, "it pauses"
+    clock[0] += 1.01
+    assert not hints.publish(Step.BIND_CHAT, [3])
+    assert app.tried == 2, "and tries again"
+
+
+def test_an_unreadable_queue_is_no_empty_queue():
+    """With the broker away the depths are unknown: the sweeper sends nothing then."""
+    hints = Hints(Away(OSError("refused")))  # type: ignore[arg-type]
+    assert hints.depths([Step.BIND_CHAT]) == {}
+    assert not hints.publish_if_idle(Step.BIND_CHAT)
+
+
+def test_a_real_app_without_a_server_never_raises():
+    """Nobody listens there: no error, no task."""
+    app = make_app("redis://127.0.0.1:1/0")
+    app.conf.broker_connection_timeout = 0.2
+    try:
+        hints = Hints(app)
+        assert not hints.publish(Step.BIND_CHAT, [1])
+        assert hints.depths([Step.BIND_CHAT]) == {}
+    finally:
+        app.close()
+
+
+def test_the_apps_tasks_survive_a_wiped_redis(monkeypatch):
+    """BROKER: over the default exchange a hint arrives after FLUSHALL too; late acks, no prefetch beyond bounds."""
+    server = fakeredis.FakeServer()
+    monkeypatch.setattr(redis_transport.Channel, "_create_client", lambda *_, **__: fakeredis.FakeRedis(server=server))
+    app = make_app("redis://nowhere/0")
+    try:
+        hints = Hints(app)
+        assert hints.publish(Step.CRM_LOOKUP, [[1, "{}"]])
+        client = fakeredis.FakeRedis(server=server)
+        assert client.llen("crm_lookup") == 1
+        client.flushall()
+        assert hints.publish(Step.CRM_LOOKUP, [[2, "{}"]])
+        assert client.llen("crm_lookup") == 1
+        sent = json.loads(client.lindex("crm_lookup", 0))  # type: ignore[arg-type]
+        body = sent["body"]
+        assert json.loads(body)[0] == [[[2, "{}"]], 0], "readable, not base64"
+    finally:
+        app.close()
+
+
+def test_the_apps_settings_hold():
+    """BROKER's list: nothing is acked before it is done, no results, no remote control, reconnect for ever."""
+    conf = make_app("redis://nowhere/0", visibility_timeout=6).conf
+    assert (conf.task_acks_late, conf.task_reject_on_worker_lost, conf.task_ignore_result) == (True, True, True)
+    assert (conf.worker_prefetch_multiplier, conf.worker_enable_remote_control) == (4, False)
+    assert conf.broker_connection_max_retries is None
+    assert conf.broker_transport_options["visibility_timeout"] == 6
+    assert conf.broker_transport_options["priority_steps"] == [0]
+    assert {queue.name for queue in conf.task_queues} == set(TASK_QUEUES)
+    assert {(queue.exchange.name, queue.routing_key) for queue in conf.task_queues} == {("", "")}
