@@ -47,9 +47,12 @@ def translated() -> Iterator[None]:
         raise DatabaseAwayError("no connection to PostgreSQL could be had in time") from error
     except psycopg.Error as error:
         sqlstate = error.sqlstate or ""
-        if sqlstate[:2] in REFUSED_CLASSES:
-            raise RowRefusedError(f"{sqlstate} {type(error).__name__}") from error
+        refused_by_driver = not sqlstate and isinstance(error, psycopg.DataError)  # a NUL, an infinite date
+        if refused_by_driver or sqlstate[:2] in REFUSED_CLASSES:
+            raise RowRefusedError(f"{sqlstate or 'driver'} {type(error).__name__}") from error
         lost = not sqlstate and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
         if lost or sqlstate[:2] in AWAY_CLASSES:
             raise DatabaseAwayError(f"{sqlstate or 'connection'} {type(error).__name__}: {error}") from error
         raise
+    except UnicodeEncodeError as error:  # a lone surrogate: no text of PostgreSQL's
+        raise RowRefusedError(f"driver {type(error).__name__}") from error
