@@ -209,7 +209,7 @@ class Desk:
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """What the database says."""
         with psycopg.connect(self.url, autocommit=True) as connection:
-            cursor = connection.execute(query, parameters)  # type: ignore[arg-type]
+            cursor = connection.execute(query, parameters)
             return cursor.fetchall() if cursor.description else []
 
     def value(self, query: str, *parameters: Any) -> Any:

@@ -212,6 +212,9 @@ SELECT
     min(created_at)
 FROM dialogs WHERE status IN ('queued', 'offered') GROUP BY open_channel_id
 
+-- name: open_dialogs
+SELECT open_channel_id, status::text, count(*) FROM dialogs WHERE status <> 'closed' GROUP BY open_channel_id, status
+
 -- Inbox ----------------------------------------------------------------------------------------------------------
 
 -- name: inbox_item
@@ -237,7 +240,7 @@ FROM dead_letters WHERE inbox_id = %(inbox_id)s
 -- Figures --------------------------------------------------------------------------------------------------------
 
 -- name: dialog_counts
-SELECT open_channel_id, status::text, count(*) FROM dialogs GROUP BY open_channel_id, status
+SELECT status::text, count(*) FROM dialogs GROUP BY status
 
 -- name: card_counts
 SELECT type::text, count(*) FROM cards WHERE type <> 'provisional' AND live_id IS NULL GROUP BY type

@@ -67,7 +67,7 @@ class FeedingChannel:
 
 @dataclass(frozen=True, slots=True)
 class OpenChannelView:
-    """An open channel: the desk behind channels. dialogs: how many there are, by status."""
+    """An open channel: the desk behind channels. dialogs: the open ones, by status."""
 
     id: int
     name: str
@@ -103,7 +103,7 @@ def open_channels(connection: Connection) -> list[OpenChannelView]:
         channels.setdefault(open_channel_id, []).append(FeedingChannel(*channel))
     backlogs = {row[0]: Backlog(*row[1:]) for row in connection.execute(SQL["backlogs"]).fetchall()}
     counts: dict[int, dict[str, int]] = {}
-    for open_channel_id, status, count in connection.execute(SQL["dialog_counts"]).fetchall():
+    for open_channel_id, status, count in connection.execute(SQL["open_dialogs"]).fetchall():
         counts.setdefault(open_channel_id, {})[status] = count
     return [
         OpenChannelView(

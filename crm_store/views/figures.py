@@ -10,9 +10,9 @@ from tracker.dialogs import DialogStatus
 def dialogs_by_status(connection: Connection) -> dict[DialogStatus, int]:
     """How many dialogs there are in each status, over all open channels."""
     counts = dict.fromkeys(DialogStatus, 0)
-    for _, status, count in connection.execute(SQL["dialog_counts"]).fetchall():
-        counts[DialogStatus(status)] += count
-    return counts
+    return counts | {
+        DialogStatus(status): count for status, count in connection.execute(SQL["dialog_counts"]).fetchall()
+    }
 
 
 def cards_by_type(connection: Connection) -> dict[CardType, int]:

@@ -20,9 +20,9 @@ def desk(database_url: str) -> Iterator[Desk]:
         yield made
 
 
-def offered_to(desk: Desk, names: list[str], **settings: object) -> int:
+def offered_to(desk: Desk, names: list[str]) -> int:
     """Operators under D4; returns a dialog that is offered to them."""
-    desk.open_channel("desk", [desk.operator(name) for name in names], distribution="all", **settings)
+    desk.open_channel("desk", [desk.operator(name) for name in names], distribution="all")
     return desk.dialog("desk-telegram", "chat-1", name="Ann")
 
 

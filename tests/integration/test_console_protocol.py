@@ -75,7 +75,7 @@ def test_every_endpoint_wants_a_token(desk: Desk) -> None:
     basic = desk.with_token("").get("/api/cards", headers={"authorization": f"Basic {SERVICE_TOKEN}"})
     assert reason(basic, 401) == "no_token"
     for header in ("Bearer", "Bearer \xff\xfe", "bearer " + "x" * 5000):
-        response = desk.with_token("").get("/api/cards", headers={"authorization": header.encode("latin-1")})
+        response = desk.with_token("").get("/api/cards", headers={b"authorization": header.encode("latin-1")})
         assert response.status_code == 401
 
 
