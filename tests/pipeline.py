@@ -166,7 +166,7 @@ class Desk:
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        return self._looking.execute(query, parameters).fetchall()  # type: ignore[arg-type]
+        return self._looking.execute(query, parameters).fetchall()
 
     def value(self, query: str, *parameters: Any) -> Any:
         """The only value of a query."""
@@ -175,7 +175,7 @@ class Desk:
 
     def execute(self, query: str, *parameters: Any) -> None:
         """Change something past the product."""
-        self._looking.execute(query, parameters)  # type: ignore[arg-type]
+        self._looking.execute(query, parameters)
 
     def stages(self) -> dict[str, int]:
         """How many items stand where."""
