@@ -63,4 +63,4 @@ def on_this_machine(settings: Settings) -> Settings:
 
 
 def _missing(name: str, example: str) -> str:
-    return f"{name}: must be set for this process, e.g. {example}; `openchannel up` sets it by itself"
+    return f"{name}: must be set for this process, e.g. {example}; or run `openchannel up`, which sets it by itself"

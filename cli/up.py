@@ -79,15 +79,18 @@ def running_machine(settings: Settings, output: Output | None = None) -> Iterato
         for number in range(1, settings.worker.processes + 1):
             start(_child(f"worker-{number}", "worker", environment))
         start(_child("clock", "clock", environment))
-        yield RunningMachine(
-            supervisor=machine.supervisor,
-            database_url=machine.database_url,
-            broker_url=machine.broker_url,
-            secret_key=secret_key,
-            api_token=api_token,
-            web_url=web_url,
-            data_dir=machine.data_dir,
-        )
+        try:
+            yield RunningMachine(
+                supervisor=machine.supervisor,
+                database_url=machine.database_url,
+                broker_url=machine.broker_url,
+                secret_key=secret_key,
+                api_token=api_token,
+                web_url=web_url,
+                data_dir=machine.data_dir,
+            )
+        finally:
+            (machine.data_dir / MACHINE_FILE).unlink(missing_ok=True)
 
 
 def _child(name: str, command: str, environment: dict[str, str], ready: Callable[[], bool] | None = None) -> Child:
