@@ -202,6 +202,7 @@ CREATE TABLE cards (
     created_at      timestamptz NOT NULL DEFAULT now(),
     closed_at       timestamptz
 );
+CREATE INDEX cards_merged ON cards (live_id) WHERE live_id IS NOT NULL;
 CREATE INDEX cards_of_contact ON cards (contact_id) WHERE contact_id IS NOT NULL;
 
 -- One row per identifier that was ever given: the lock that makes decisions about it one after the other (T10),
