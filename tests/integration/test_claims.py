@@ -168,7 +168,7 @@ def test_chats_are_shared_out_between_many_sessions(desk):
     say(desk, *[chat for chat in range(40) for _ in range(3)])
     together = threading.Barrier(4, timeout=20)
 
-    def take(_: int) -> list[int]:
+    def take(_number: int) -> list[int]:
         with claimed(desk, limit=30, waiting=30) as (_, claim):
             together.wait()
             return [line[0].chat_id for line in claim.lines]

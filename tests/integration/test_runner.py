@@ -200,7 +200,7 @@ def test_what_says_nothing_of_the_data_never_counts(desk, query):
 
     def away(connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
         for statement in query.split("; ") if query.startswith("SET") else [query]:
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)
         if "idle" in query:
             assert wait_for(lambda: connection.info.backend_pid not in _sessions(desk))
             connection.execute("SELECT 1")
@@ -281,7 +281,7 @@ def test_the_next_step_is_hinted_after_the_commit(desk):
     worker.runners[STEP]._hints = Looking()
     worker.run(STEP, ids)
     assert seen == [2]
-    assert [sorted(i) for i in worker.runners[STEP]._hints.of(Step.ENSURE_CARD)] == [sorted(ids)]  # type: ignore[attr-defined]
+    assert [sorted(i) for i in worker.runners[STEP]._hints.of(Step.ENSURE_CARD)] == [sorted(ids)]
 
 
 # Crashes
@@ -309,7 +309,7 @@ class Deadly:
 
 
 def _die(desk: Desk, worker: Worker, connection: Connection) -> None:
-    worker.runners[STEP]._strike_out = lambda _batch_id: None  # type: ignore[method-assign]
+    worker.runners[STEP]._strike_out = lambda batch_id: None  # type: ignore[method-assign]
     pid = connection.info.backend_pid
     desk.execute("SELECT pg_terminate_backend(%s)", pid)
     assert wait_for(lambda: pid not in _sessions(desk))
