@@ -115,6 +115,9 @@ def serve_backlogs(connection: Connection, locked: Sequence[LockedOpenChannel]) 
 
 def _serve(connection: Connection, desk: LockedOpenChannel, roster: Sequence[RosterRow]) -> int:
     """Plan one open channel's backlog and carry the plan out; returns how many dialogs were planned."""
+    joined = {row.operator_id: desk.turn for row in roster if row.turn is None}
+    if joined:  # through a department; unwritten, his turn would grow with everybody's and never come
+        desks.set_turns(connection, desk.id, joined)
     loads = dialogs.loads(connection, desk.id, [row.operator_id for row in roster])
     operators = as_operators(desk.settings, desk.turn, roster, loads)
     slots = free_slots(operators, desk.settings.check_availability)
