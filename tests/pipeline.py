@@ -9,7 +9,7 @@ from typing import Any, Self
 import psycopg
 
 from config.topology import INBOX_STEPS, Step
-from crm_store import desks, inbox, ledger
+from crm_store import desks, dialogs, inbox, ledger
 from crm_store.database import DatabaseOptions, Session
 from crm_store.desks import RosterMember
 from crm_store.inbox import NewItem
@@ -126,6 +126,13 @@ class Desk:
             operator_id = desks.put_operator(connection, name, hash_token(name), personal_limit)
             desks.set_online(connection, operator_id, online=online)
         return operator_id
+
+    def close_dialogs(self) -> None:
+        """All open dialogs are over."""
+        with self.session.transaction() as connection:
+            for (dialog_id,) in connection.execute("SELECT id FROM dialogs WHERE status <> 'closed'").fetchall():
+                dialogs.lock(connection, dialog_id)
+                dialogs.close(connection, dialog_id)
 
     # What comes in
 
