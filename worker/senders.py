@@ -65,7 +65,7 @@ def send_custom(client: httpx.Client, channel: Channel, delivery: LeasedDelivery
     }
     try:
         response = client.post(url, content=body, headers=headers)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         return Refused("the channel's callback_url is not a URL")
     except httpx.HTTPError as error:
         return TryAgain(type(error).__name__)
