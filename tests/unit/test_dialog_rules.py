@@ -1,5 +1,7 @@
 """The life of a dialog (S1, D4, D5): what follows, and what is refused."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tracker.dialogs import (
@@ -61,7 +63,7 @@ def test_a_refusal_says_what_to_do():
     assert refused.value.reason == "not_yours"
 
 
-def _refused(act):
+def _refused(act: Callable[[], None]) -> str | None:
     try:
         act()
     except ActRefusedError as refused:

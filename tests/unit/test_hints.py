@@ -87,7 +87,7 @@ def test_hints_where_nothing_is_queued(app):
 def test_a_broker_that_is_away_never_raises_and_pauses(clock, error):
     """After a commit no error of the broker matters; for a while nothing is tried: each try costs a time-out."""
     app = Away(error)
-    hints = Hints(app)  # type: ignore[arg-type]
+    hints = Hints(app)
     assert not hints.publish(Step.BIND_CHAT, [1])
     assert not hints.publish(Step.BIND_CHAT, [2])
     assert app.tried == 1, "it pauses"
@@ -98,7 +98,7 @@ def test_a_broker_that_is_away_never_raises_and_pauses(clock, error):
 
 def test_an_unreadable_queue_is_no_empty_queue():
     """With the broker away the depths are unknown: the sweeper sends nothing then."""
-    hints = Hints(Away(OSError("refused")))  # type: ignore[arg-type]
+    hints = Hints(Away(OSError("refused")))
     assert hints.depths([Step.BIND_CHAT]) == {}
     assert not hints.publish_if_idle(Step.BIND_CHAT)
 

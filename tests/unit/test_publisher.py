@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from ingest.publish import Publisher
+from ingest.publish import CARRIED_LIMIT, Publisher
 
 pytestmark = pytest.mark.unit
 
@@ -15,12 +15,12 @@ class Broker:
     """Takes tasks when `open` is set; `entered` is released at each."""
 
     def __init__(self, *, takes: bool = True) -> None:
-        self.tasks: list[list[list[object]]] = []
+        self.tasks: list[list[object]] = []
         self.open = threading.Event()
         self.entered = threading.Semaphore(0)
         self._takes = takes
 
-    def send(self, items: list[list[object]]) -> bool:
+    def send(self, items: list[object]) -> bool:
         self.entered.release()
         assert self.open.wait(PATIENCE)
         self.tasks.append(items)
@@ -64,6 +64,18 @@ def test_a_task_stays_near_its_limit():
     broker.open.set()
     publisher.close()
     assert broker.sizes() == [1, 6, 3]
+
+
+def test_large_messages_are_named_only():
+    """A task stays small: the steps read a large message from the inbox."""
+    broker = Broker()
+    broker.open.set()
+    publisher = Publisher(broker.send)
+    small, large = "x" * CARRIED_LIMIT, "x" * (CARRIED_LIMIT + 1)
+    publisher.publish([(1, small), (2, large)])
+    publisher.start()
+    publisher.close()
+    assert broker.tasks == [[[1, small], 2]]
 
 
 def test_a_full_queue_drops_and_never_blocks():

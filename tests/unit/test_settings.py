@@ -118,4 +118,4 @@ def test_a_whole_group_may_be_given_as_json(monkeypatch):
 def test_settings_do_not_change():
     """Frozen: nobody changes them behind the others' backs."""
     with pytest.raises(ValueError, match="frozen"):
-        load_settings().web.port = 1
+        load_settings().web.port = 1  # type: ignore[misc]
