@@ -61,10 +61,16 @@ def bind_at_once(desk: Desk, shares: Sequence[Sequence[int]]) -> None:
         worker.close()
 
 
-def test_two_sessions_that_bind_the_same_new_phone_make_one_card(desk):
-    """T10: 50 times two first messages with one phone, on two workers at the same moment."""
+@pytest.mark.parametrize("seen_before", [False, True])
+def test_two_sessions_that_bind_the_same_phone_make_one_card(desk, seen_before):
+    """T10: 50 times two first messages with one phone, on two workers at the same moment.
+
+    Also where the phone was given once and deleted since: then its row is there, and only its lock decides.
+    """
     for n in range(50):
         text = f"call me on +49 171 {5000000 + n}"
+        if seen_before:
+            desk.execute("INSERT INTO identifiers (kind, key) VALUES ('phone', %s)", f"+49171{5000000 + n}")
         first, second = looked_up(desk, text_message("telegram", f"a{n}", text), text_message("custom", f"b{n}", text))
         bind_at_once(desk, [[first], [second]])
         cards_of = desk.rows("SELECT DISTINCT chats.card_id FROM chats WHERE external_id IN (%s, %s)", f"a{n}", f"b{n}")
@@ -117,9 +123,12 @@ def test_locks_of_identifiers_are_taken_in_one_order(desk):
     assert desk.value("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
 
 
-def test_a_decision_about_an_identifier_waits_for_the_one_before(desk):
-    """T10: who locks an identifier second reads what the first has written."""
+@pytest.mark.parametrize("seen_before", [False, True])
+def test_a_decision_about_an_identifier_waits_for_the_one_before(desk, seen_before):
+    """T10: who locks an identifier second reads what the first has written, be it new or one that nobody has now."""
     key = (IdentifierKind.PHONE, "+491712345678")
+    if seen_before:
+        desk.execute("INSERT INTO identifiers (kind, key) VALUES (%s, %s)", *key)
     looked_up(desk, text_message("telegram", 1, PHONE))
     waiter = desk.worker()
     holder = Session(desk.options)
