@@ -103,7 +103,7 @@ class EmbeddedPostgres:
         self._identity = postgres_identity(self.folder, self._binaries.postgres)
         self._password = read_or_make_secret(self.folder / "password")
         for unfinished in self.folder.glob("unfinished-*"):
-            shutil.rmtree(unfinished)
+            _remove(unfinished)
         if version is None:
             self._make_cluster(self._binaries)
         self._identity.take_over(self.folder)
@@ -198,3 +198,13 @@ class EmbeddedPostgres:
         if done.returncode == 0 and not re.search(r"ERROR:|FATAL:|PANIC:", done.stderr):
             return ""
         return f"{done.stdout}{done.stderr}".strip() or f"exit code {done.returncode}"
+
+
+def _remove(folder: Path) -> None:
+    """Remove what a killed initdb left; its last children may still be removing it too."""
+    for _ in range(50):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
+    raise FolderUnusableError(f"{folder} cannot be removed; remove it by hand.")
