@@ -1,0 +1,90 @@
+"""Who writes in a stream, over which chats: every fourth of a stream's chats is a customer's second one.
+
+A customer who writes over two channels gives the same phone or e-mail in the first message of both, so that his
+card does not depend on which of the two is worked on first.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from bench.desk import KINDS
+from loadgen.people import Person, new_person
+from loadgen.phrases import PHRASES
+from tracker.extraction import extract
+from tracker.identifiers import IdentifierKind, phone_key
+
+KIND_SHARES = {"telegram": 0.42, "livechat": 0.25, "custom": 0.25, "whatsapp": 0.06, "webform": 0.02}
+"""Of the chats. WhatsApp proves a phone and a form is known by its e-mail in every message: they are few."""
+
+LINKED_BY_EMAIL = 0.18
+"""Of the customers with two chats in which either could be given."""
+
+TALKING_KINDS = ("telegram", "livechat", "custom")
+"""Kinds in which a message gives a phone or an e-mail only when its customer says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """number: in the stream. linked_by: what its first message gives, because the customer has a second chat."""
+
+    number: int
+    customer: int
+    person: Person
+    kind: str
+    linked_by: IdentifierKind | None = None
+
+
+def make_chats(rng: random.Random, customers: int, chats: int) -> list[Chat]:
+    """The chats of a stream; as many customers as there are chats without the second ones."""
+    people = list(_people(rng, customers))
+    kinds = _kinds(rng, chats)
+    made = [Chat(number, number, people[number], kinds[number]) for number in range(customers)]
+    # A second chat's partner is of a talking kind, so that either can give what the other one's channel needs.
+    partners = rng.sample([chat.number for chat in made if chat.kind in TALKING_KINDS], chats - customers)
+    for number, partner in enumerate(partners, customers):
+        first = made[partner]
+        kind = kinds[number]
+        if kind == first.kind:
+            kind = rng.choice([other for other in TALKING_KINDS if other != first.kind])
+        link = _link(rng, kind)
+        made[partner] = replace(first, linked_by=link)
+        made.append(Chat(number, partner, first.person, kind, link))
+    return made
+
+
+def _kinds(rng: random.Random, chats: int) -> list[str]:
+    kinds = [kind for kind in KINDS for _ in range(round(KIND_SHARES[kind] * chats))]
+    kinds = (kinds + ["telegram"] * chats)[:chats]
+    rng.shuffle(kinds)
+    return kinds
+
+
+def _link(rng: random.Random, kind: str) -> IdentifierKind:
+    if kind == "whatsapp":
+        return IdentifierKind.PHONE
+    if kind == "webform":
+        return IdentifierKind.EMAIL
+    return IdentifierKind.EMAIL if rng.random() < LINKED_BY_EMAIL else IdentifierKind.PHONE
+
+
+def _people(rng: random.Random, count: int) -> Iterator[Person]:
+    """Customers of whom no two have an id in common, and whose phones and e-mails are found where they are written."""
+    taken: set[object] = set()
+    made = 0
+    while made < count:
+        person = replace(new_person(rng, ("any",)), signs_in=False)
+        ids = {person.code, person.messenger_id, phone_key(person.phone), person.email}
+        if ids & taken or not _is_found(person):
+            continue
+        taken |= ids
+        made += 1
+        yield person
+
+
+def _is_found(person: Person) -> bool:
+    """Dice make placeholders and numbers outside the numbering plans, too."""
+    phrases = PHRASES[person.country.language]
+    phones = extract(phrases.phone[0].format(person.written_phone), None)
+    emails = extract(phrases.email[0].format(person.email), None)
+    return [i.key for i in phones] == [phone_key(person.phone)] and [i.key for i in emails] == [person.email]

@@ -1,0 +1,1 @@
+"""The three sides, each on servers of its own in a folder of its own."""
