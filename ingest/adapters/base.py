@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import orjson
 
@@ -74,6 +74,7 @@ class ParsedEvent:
     error: str = ""
 
 
+@runtime_checkable
 class Adapter(Protocol):
     """A channel kind. Implementations are stateless and are shared by all channels of the kind."""
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tracker.channels import Channel
 from tracker.identifiers import Identifier, IdentifierKind
-from tracker.messages import Attachment, InboundMessage, MessageKind
+from tracker.messages import CHANGE_KINDS, CUSTOMER_KINDS, Attachment, InboundMessage, MessageKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Envelope:
         referral: str = "",
         forwarded: bool = False,
     ) -> InboundMessage:
-        """Fields as in InboundMessage. Without `sent_at` it is `received_at`.
+        """Fields as in InboundMessage. Without `sent_at` it is `received_at`, without `external_id` the key.
 
         Of several identifiers with one key the first stays: adapters give the strongest evidence first. None is none.
 
@@ -45,7 +45,7 @@ class Envelope:
             channel=self.channel.key,
             account_id=self.account_id,
             kind=kind,
-            external_id=external_id,
+            external_id=external_id or self.key,
             key=self.key,
             chat_id=chat_id,
             customer_id=customer_id,
@@ -60,6 +60,11 @@ class Envelope:
             referral=referral,
             forwarded=forwarded,
         )
+
+
+def on_standby(kind: MessageKind) -> MessageKind:
+    """The kind of what came while another app has the conversation: stored, and nothing follows from it."""
+    return MessageKind.HISTORY if kind in CUSTOMER_KINDS or kind in CHANGE_KINDS else kind
 
 
 def _each_once(identifiers: Iterable[Identifier | None]) -> tuple[Identifier, ...]:

@@ -29,8 +29,13 @@ def check_hex_sha256(request: WebhookRequest, header: str, prefix: str, channel:
     given = signature_header(request, header)
     if not given.startswith(prefix):
         raise SignatureError(f"{header} does not start with {prefix}")
-    valid = [hmac.new(secret.encode(), request.body, hashlib.sha256).hexdigest() for secret in secrets_of(channel)]
-    _check([given.removeprefix(prefix).lower().encode()], [digest.encode() for digest in valid])
+    check_token(given.removeprefix(prefix).lower(), [digest.hex() for digest in _sha256_of_body(request, channel)])
+
+
+def check_base64_sha256(request: WebhookRequest, header: str, channel: Channel) -> None:
+    """The header is the base64 HMAC-SHA256 of the raw body under a secret, or SignatureError."""
+    given = signature_header(request, header)
+    check_token(given, [base64.b64encode(digest).decode() for digest in _sha256_of_body(request, channel)])
 
 
 def check_standard_webhook(request: WebhookRequest, channel: Channel) -> None:
@@ -76,6 +81,10 @@ def secrets_of(channel: Channel) -> tuple[str, ...]:
     if not secrets:
         raise SignatureError("the channel has no secret")
     return secrets
+
+
+def _sha256_of_body(request: WebhookRequest, channel: Channel) -> list[bytes]:
+    return [hmac.digest(secret.encode(), request.body, hashlib.sha256) for secret in secrets_of(channel)]
 
 
 def _check(given: list[bytes], valid: list[bytes]) -> None:

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import ClassVar
 
 from ingest.adapters import whatsapp_slices
-from ingest.adapters.base import AdapterDefaults, Reply, SignatureError, Slice, WebhookRequest, load_json
+from ingest.adapters.base import Slice, WebhookRequest, load_json
 from ingest.adapters.envelope import Envelope
+from ingest.adapters.meta import MetaWebhook
 from ingest.adapters.reading import (
     Json,
     an_object,
@@ -22,7 +23,6 @@ from ingest.adapters.reading import (
     size,
     text,
 )
-from ingest.adapters.signatures import check_hex_sha256, check_token
 from tracker.channels import Channel
 from tracker.identifiers import Evidence, Identifier, messenger, phone_from_digits
 from tracker.messages import CUSTOMER_KINDS, Attachment, InboundMessage, MessageKind
@@ -52,25 +52,10 @@ FILES = ("image", "video", "audio", "document", "sticker")
 _CHANGES_NOTHING = frozenset({"edit", "revoke", "reaction"})
 
 
-class WhatsApp(AdapterDefaults):
-    """Batches of several numbers, proved by `X-Hub-Signature-256` under the app's secret."""
+class WhatsApp(MetaWebhook):
+    """Batches of several numbers."""
 
     kind: ClassVar[str] = "whatsapp"
-    content_types: ClassVar[frozenset[str]] = frozenset({"application/json"})
-
-    def handshake(self, request: WebhookRequest, channel: Channel) -> Reply | None:
-        """Echo `hub.challenge` to who knows the channel's `verify_token`."""
-        if request.method != "GET" or "hub.mode" not in request.query:
-            return None
-        token = text(channel.config.get("verify_token"))
-        if not token or request.query["hub.mode"] != "subscribe":
-            raise SignatureError("hub.mode is not subscribe, or the channel has no verify_token")
-        check_token(request.query.get("hub.verify_token", ""), [token])
-        return Reply(body=request.query.get("hub.challenge", ""))
-
-    def verify(self, request: WebhookRequest, channel: Channel) -> None:
-        """`X-Hub-Signature-256: sha256=` and the hex HMAC of the raw body."""
-        check_hex_sha256(request, "x-hub-signature-256", "sha256=", channel)
 
     def slices(self, request: WebhookRequest) -> Iterable[Slice]:
         """One per message, status, echo or message of the history, and one for all else of a change."""
