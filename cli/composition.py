@@ -41,10 +41,25 @@ def broker_url(settings: Settings) -> str:
 
 
 def secret_box(settings: Settings) -> SecretBox:
-    """Raises SettingsError."""
-    if settings.secret_key is None:
+    """Raises SettingsError and SecretKeyError."""
+    key = secret_key(settings)
+    if key is None:
         raise SettingsError(_missing("OPENCHANNEL_SECRET_KEY", "32 random bytes in urlsafe base64"))
-    return SecretBox(settings.secret_key.get_secret_value())
+    return SecretBox(key)
+
+
+def secret_key(settings: Settings) -> str | None:
+    """The secret keys as given, or those of the file that is named; None if neither is. Raises SettingsError."""
+    file = settings.secret_key_file
+    if file is None:
+        return settings.secret_key.get_secret_value() if settings.secret_key else None
+    if settings.secret_key is not None:
+        raise SettingsError("OPENCHANNEL_SECRET_KEY and OPENCHANNEL_SECRET_KEY_FILE are both set; keep one of them")
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        said = (error.strerror if isinstance(error, OSError) else "") or "it is not a text in UTF-8"
+        raise SettingsError(f"OPENCHANNEL_SECRET_KEY_FILE: {file} cannot be read: {said}") from error
 
 
 def api_token(settings: Settings) -> str:

@@ -1,28 +1,34 @@
 """`openchannel connect`: a channel with its open channel and operators, in one command.
 
-It adds and never takes away: what is there by name stays as it is.
+It adds and never takes away: what is there by name stays as it is. It is a small desk file, written as options.
 """
 
-import base64
-import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.composition import database_options, on_this_machine, secret_box
-from config.settings import Settings, SettingsError, load_settings
-from crm_store import desks
-from crm_store.database import Connection, Session
-from crm_store.desks import RosterMember
-from crm_store.secrets import hash_token
-from ingest.adapters.registry import UnknownKindError, adapter_for
-from tracker.channels import Channel, OpenChannelSettings
+from cli.apply import administrative_transaction
+from cli.composition import on_this_machine, secret_box
+from cli.desks.document import Node, Scalar
+from cli.desks.plan import roster_names
+from cli.desks.problems import DeskError, Place, Problem
+from cli.desks.reading import desk_of
+from cli.desks.wishes import DeskWish
+from cli.desks.writing import carry_out, plan_desk
+from cli.instructions import token_lines, webhook_instructions
+from cli.new_secrets import new_secret
+from config.settings import SettingsError, load_settings
+from crm_store import administration
+from crm_store.administration import Known
+
+SOURCE = "connect"
 
 
 def connect_command(
-    kind: Annotated[str, typer.Argument(help="telegram, whatsapp, livechat, webform or custom")],
+    kind: Annotated[str, typer.Argument(help="telegram, whatsapp, livechat, webform, custom, ...")],
     key: Annotated[str, typer.Option(help="Name in the webhook's URL, e.g. my-bot.")],
     open_channel: Annotated[str, typer.Option(help="The desk behind it; made if missing.")],
     operator: Annotated[list[str] | None, typer.Option(help="Joins the roster; made if missing. Repeatable.")] = None,
@@ -35,89 +41,81 @@ def connect_command(
     config: Annotated[list[str] | None, typer.Option(help="What the adapter needs besides: name=value.")] = None,
 ) -> None:
     """Connect a channel, and say what to tell its provider."""
-    try:
-        adapter_for(kind)
-    except UnknownKindError as error:
-        raise SettingsError(f"KIND: {error}") from error
-    channel = Channel(
-        id=0,
-        key=_checked_key(key),
-        kind=kind,
-        name=name or key,
-        open_channel_id=0,
-        account_id=account_id,
-        region=region.upper() if region else None,
-        secrets=(secret or _new_secret(kind),),
-        config=dict(_pair(given) for given in config or ()),
-    )
+    channel = {"--key": ("key", key), "--open-channel": ("open_channel", open_channel), "KIND": ("kind", kind)}
+    optional = {
+        "--name": ("name", name),
+        "--region": ("region", region),
+        "--account-id": ("account_id", account_id),
+        "--secret": ("secrets", secret),
+    }
+    fields = {field: _text(option, value) for option, (field, value) in {**channel, **optional}.items() if value}
+    if config:
+        pairs = dict(map(_pair, config))
+        fields["config"] = _mapping("--config", {one: _text("--config", value) for one, value in pairs.items()})
     settings = on_this_machine(load_settings())
-    session = Session(database_options(settings, "connect"))
-    try:
-        with session.transaction() as connection:
-            tokens = _connect(connection, settings, channel, open_channel, operator or ())
-    finally:
-        session.close()
-    sys.stdout.write(_instructions(settings, channel, tokens))
+    with administrative_transaction(settings, SOURCE) as connection:
+        administration.take_turn(connection)
+        known = administration.read(connection)
+        wish = _wish(known, fields, open_channel, operator or ())
+        _check(known, kind, key, secret)
+        plan, known = plan_desk(connection, SOURCE, wish, lambda: secret_box(settings))
+        carry_out(connection, plan, known)
+    lines = [
+        f"channel {key} is connected",
+        *token_lines(plan.tokens),
+        *webhook_instructions(settings, kind, key, secret or plan.secrets[key]),
+    ]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
-def _connect(
-    connection: Connection, settings: Settings, channel: Channel, open_channel: str, operators: Sequence[str]
-) -> dict[str, str]:
-    """Write all down; returns the tokens of operators that were made."""
-    open_channel_id = desks.find_open_channel(connection, open_channel)
-    if open_channel_id is None:
-        open_channel_id = desks.put_open_channel(connection, open_channel, OpenChannelSettings())
-    tokens: dict[str, str] = {}
-    roster = desks.roster_members(connection, open_channel_id)
-    for name in operators:
-        operator_id = desks.find_operator(connection, name)
-        if operator_id is None:
-            tokens[name] = secrets.token_urlsafe(24)
-            operator_id = desks.put_operator(connection, name, hash_token(tokens[name]))
-        if RosterMember(operator_id=operator_id) not in roster:
-            roster.append(RosterMember(operator_id=operator_id))
-    desks.put_roster(connection, open_channel_id, roster)
-    desks.add_channel(connection, channel, open_channel_id, secret_box(settings))
-    return tokens
+def _wish(known: Known, channel: Mapping[str, Node], open_channel: str, operators: Iterable[str]) -> DeskWish:
+    """The desk that the options describe: the roster as it is, and whoever joins it."""
+    names = list(dict.fromkeys(operators))
+    desk = {"name": _text("--open-channel", open_channel)}
+    if names:
+        there = known.open_channels.get(open_channel)
+        roster = roster_names(known, there.roster) if there else []
+        roster += [entry for name in names if (entry := ("operator", name)) not in roster]
+        desk["roster"] = _list(
+            "--operator", [_mapping("--operator", {of: _text("--operator", name)}) for of, name in roster]
+        )
+    root = _mapping(
+        "",
+        {
+            "open_channels": _list("", [_mapping("--open-channel", desk)]),
+            "operators": _list("", [_mapping("--operator", {"name": _text("--operator", name)}) for name in names]),
+            "channels": _list("", [_mapping("", channel)]),
+        },
+    )
+    return desk_of(SOURCE, root, Path(), {}, [])
 
 
-def _checked_key(key: str) -> str:
-    if not key or not all(character.isalnum() or character in "-_." for character in key) or len(key) > 100:
-        raise SettingsError("--key: may hold letters, digits, `-`, `_` and `.`; it becomes a part of the URL")
-    return key
+def _check(known: Known, kind: str, key: str, secret: str) -> None:
+    """What a file may say, but this command may not."""
+    problems = []
+    if key in known.channels:
+        problems.append(Problem(Place("--key"), f'the key "{key}" is in use; choose another'))
+    if not secret and new_secret(kind) is None:
+        message = f"{kind} signs with a secret of the provider's; set it in CHANNEL_SECRET"
+        problems.append(Problem(Place("--secret"), message))
+    if problems:
+        raise DeskError(SOURCE, problems)
 
 
 def _pair(given: str) -> tuple[str, str]:
     name, found, value = given.partition("=")
     if not name or not found:
-        raise SettingsError(f"--config: write name=value, not {given!r}")
+        raise SettingsError("--config: write name=value")
     return name, value
 
 
-def _new_secret(kind: str) -> str:
-    if kind == "whatsapp":
-        raise SettingsError("--secret: WhatsApp signs with the app's own secret; take it from the app's settings")
-    if kind == "custom":
-        return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    return secrets.token_urlsafe(32)
+def _text(option: str, value: str | None) -> Node:
+    return Node(Place(option), Scalar(value or "", plain=False))
 
 
-def _instructions(settings: Settings, channel: Channel, tokens: dict[str, str]) -> str:
-    base = settings.web.public_url.rstrip("/") or "https://YOUR-PUBLIC-ADDRESS"
-    url = f"{base}/webhooks/{channel.key}"
-    lines = [f"channel {channel.key} is connected; its webhook is {url}"]
-    lines += [f"operator {name}: token {token} (shown only now)" for name, token in tokens.items()]
-    match channel.kind:
-        case "telegram":
-            lines += [
-                "tell Telegram where to send:",
-                f"  curl 'https://api.telegram.org/bot<TOKEN>/setWebhook' -d url={url} \\",
-                f"       -d secret_token={channel.secrets[0]}",
-            ]
-        case "whatsapp":
-            lines.append("in the Meta app, subscribe to `messages` with this URL and your --config verify_token=...")
-        case "custom":
-            lines.append(f"sign with {channel.secrets[0]} (Standard Webhooks); see docs/adapters.md")
-        case _:
-            lines.append("see docs/adapters.md for what the page has to send")
-    return "\n".join([*lines, ""])
+def _list(option: str, items: list[Node]) -> Node:
+    return Node(Place(option), items)
+
+
+def _mapping(option: str, content: Mapping[str, Node]) -> Node:
+    return Node(Place(option), dict(content))

@@ -1,54 +1,27 @@
-"""The demo's desk: three open channels, five channels, eight operators. Made anew or brought up to date at each run."""
+"""The demo's desk: `desks/demo.yaml`, with secrets that its synthetic customers and operators know.
+
+Made anew or brought up to date at each run.
+"""
 
 import base64
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
 
-from crm_store import desks
+from cli.desks.reading import parse_desk
+from cli.desks.wishes import ChannelWish, DeskWish, Secrets
+from cli.desks.writing import carry_out
+from cli.desks.writing import plan_desk as plan_changes
 from crm_store.database import Connection
-from crm_store.desks import RosterMember
-from crm_store.secrets import SecretBox, hash_token
+from crm_store.secrets import SecretBox
 from loadgen.operators import OperatorAccount
-from tracker.channels import CardMode, Channel, CreateWhen, Distribution, OpenChannelSettings
+from tracker.channels import Channel
 
-SALES, SUPPORT, PARTNERS = "Demo sales", "Demo support", "Demo partners"
+FILE = "demo.yaml"
 
-_NOBODY = "Thank you for writing! Everybody is busy right now; we answer as soon as somebody is free."
-
-_OPEN_CHANNELS: Mapping[str, OpenChannelSettings] = {
-    SALES: OpenChannelSettings(distribution=Distribution.EVENLY, max_dialogs=6, nobody_available_text=_NOBODY),
-    SUPPORT: OpenChannelSettings(
-        distribution=Distribution.STRICTLY, max_dialogs=5, mode=CardMode.DEAL, nobody_available_text=_NOBODY
-    ),
-    PARTNERS: OpenChannelSettings(
-        distribution=Distribution.ALL,
-        max_dialogs=8,
-        create_when=CreateWhen.CONTACT_DETAILS,
-        nobody_available_text=_NOBODY,
-    ),
-}
-
-_CHANNELS = (
-    ("demo-telegram", "telegram", "Demo bot", SALES, "RU"),
-    ("demo-form", "webform", "Demo contact form", SALES, "DE"),
-    ("demo-whatsapp", "whatsapp", "Demo WhatsApp number", SUPPORT, "BR"),
-    ("demo-livechat", "livechat", "Demo site chat", SUPPORT, "GB"),
-    ("demo-partners", "custom", "Demo partners' messenger", PARTNERS, None),
-)
-"""Key, kind, name, open channel, region."""
-
-_DEPARTMENT = "Demo front desk"
-_FRONT_DESK = ("Ada (demo)", "Bruno (demo)", "Chiara (demo)", "Davor (demo)")
-_SINGLE = ("Emre (demo)", "Freya (demo)", "Goran (demo)", "Hana (demo)")
 _RESTLESS = frozenset({"Bruno (demo)", "Davor (demo)", "Freya (demo)"})
-_PERSONAL_LIMIT = {"Hana (demo)": 7}
-
-_ROSTERS: Mapping[str, tuple[str, ...]] = {
-    SALES: (_DEPARTMENT, "Emre (demo)"),
-    SUPPORT: ("Freya (demo)", "Goran (demo)", _DEPARTMENT),
-    PARTNERS: ("Hana (demo)", "Emre (demo)", "Goran (demo)"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,56 +34,55 @@ class DemoDesk:
 
 def plan_desk(secret_key: str) -> DemoDesk:
     """The desk, with secrets and tokens that are the same at each run on the same data, and a secret to others."""
-    channels = [
-        Channel(
-            id=0,
-            key=key,
-            kind=kind,
-            name=name,
-            open_channel_id=0,
-            account_id="demo-number" if kind == "whatsapp" else "",
-            region=region,
-            secrets=(_webhook_secret(secret_key, key) if kind == "custom" else _secret(secret_key, key),),
-            config={"verify_token": _secret(secret_key, f"{key} verify")} if kind == "whatsapp" else {},
-        )
-        for key, kind, name, _, region in _CHANNELS
-    ]
-    operators = [
-        OperatorAccount(name, _secret(secret_key, f"operator {name}"), restless=name in _RESTLESS)
-        for name in (*_FRONT_DESK, *_SINGLE)
-    ]
-    return DemoDesk(channels, operators)
+    wish = _read()
+    return DemoDesk(
+        [_channel(secret_key, channel) for channel in wish.channels],
+        [
+            OperatorAccount(one.name, _secret(secret_key, f"operator {one.name}"), restless=one.name in _RESTLESS)
+            for one in wish.operators
+        ],
+    )
 
 
 def set_up_desk(connection: Connection, box: SecretBox, desk: DemoDesk, callback_url: str) -> None:
     """Write the desk down. callback_url: where answers to the custom channel go."""
-    ids = {
-        operator.name: desks.put_operator(
-            connection, operator.name, hash_token(operator.token), _PERSONAL_LIMIT.get(operator.name)
-        )
-        for operator in desk.operators
-    }
-    department = desks.put_department(connection, _DEPARTMENT, [ids[name] for name in _FRONT_DESK])
-    open_channels = {}
-    for name, settings in _OPEN_CHANNELS.items():
-        open_channels[name] = desks.put_open_channel(connection, name, settings)
-        desks.put_roster(
-            connection,
-            open_channels[name],
-            [
-                RosterMember(department_id=department) if member == _DEPARTMENT else RosterMember(ids[member])
-                for member in _ROSTERS[name]
-            ],
-        )
-    feeds = {key: open_channels[open_channel] for key, _, _, open_channel, _ in _CHANNELS}
-    for channel in desk.channels:
-        config = {"callback_url": callback_url} if channel.kind == "custom" else channel.config
-        desks.put_channel(connection, replace(channel, open_channel_id=feeds[channel.key], config=config), box)
+    wish = _read()
+    by_key = {channel.key: channel for channel in desk.channels}
+    tokens = {operator.name: operator.token for operator in desk.operators}
+    channels = []
+    for one in wish.channels:
+        channel = by_key[one.name]
+        config = {"callback_url": callback_url} if channel.kind == "custom" else dict(channel.config)
+        channels.append(replace(one, given={**one.given, "config": config}, secrets=Secrets(channel.secrets)))
+    operators = [replace(one, token=tokens[one.name]) for one in wish.operators]
+    wish = replace(wish, channels=tuple(channels), operators=tuple(operators))
+    plan, known = plan_changes(connection, FILE, wish, lambda: box)
+    carry_out(connection, plan, known)
 
 
 def channel_of_kind(desk: DemoDesk, kind: str) -> Channel:
     """The desk's only channel of this kind."""
     return next(channel for channel in desk.channels if channel.kind == kind)
+
+
+def _read() -> DeskWish:
+    text = files("cli").joinpath("desks", FILE).read_text(encoding="utf-8")
+    return parse_desk(FILE, text, Path(), {})
+
+
+def _channel(secret_key: str, wish: ChannelWish) -> Channel:
+    kind, key = wish.given["kind"], wish.name
+    return Channel(
+        id=0,
+        key=key,
+        kind=kind,
+        name=wish.given["name"],
+        open_channel_id=0,
+        account_id=wish.given.get("account_id", ""),
+        region=wish.given.get("region"),
+        secrets=(_webhook_secret(secret_key, key) if kind == "custom" else _secret(secret_key, key),),
+        config={"verify_token": _secret(secret_key, f"{key} verify")} if kind == "whatsapp" else {},
+    )
 
 
 def _digest(secret_key: str, purpose: str) -> bytes:

@@ -4,10 +4,14 @@ import sys
 
 import typer
 
+from cli.apply import apply_command, export_command
+from cli.channels import channels
 from cli.clock import clock_command
 from cli.connect import connect_command
 from cli.demo import demo_command
+from cli.doctor import doctor_command
 from cli.migrate import migrate_command
+from cli.operators import operators
 from cli.parse import parse_command
 from cli.settings import settings_command
 from cli.up import up_command
@@ -29,7 +33,12 @@ app.command("demo", help="`up`, with a demo desk, synthetic customers and a live
 app.command("web", help="Webhooks, operators' API, health and metrics.")(web_command)
 app.command("worker", help="One worker; start one per core.")(worker_command)
 app.command("clock", help="Sweeper and timers; start at least one.")(clock_command)
+app.command("apply", help="Make the desk what a file says.")(apply_command)
+app.command("export", help="Write the desk as such a file.")(export_command)
+app.add_typer(channels, name="channels")
+app.add_typer(operators, name="operators")
 app.command("connect", help="Connect a channel, with its open channel and operators.")(connect_command)
+app.command("doctor", help="Look for what is wrong, and say what to do.")(doctor_command)
 app.command("settings", help="List every setting.")(settings_command)
 app.command("migrate", help="Bring the database's schema up to date.")(migrate_command)
 app.command("parse", help="Show what a channel's adapter reads in webhook bodies.")(parse_command)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.composition import MACHINE_FILE
+from cli.composition import MACHINE_FILE, secret_key
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from crm_store.errors import translated
@@ -52,8 +52,9 @@ def up_command() -> None:
 def running_machine(settings: Settings, output: Output | None = None) -> Iterator[RunningMachine]:
     """Start what is not given by URL, migrate, start the processes; at the end stop all in reverse order.
 
-    Raises RuntimeModeError, DatabaseAwayError.
+    Raises SettingsError, RuntimeModeError, DatabaseAwayError.
     """
+    given_key = secret_key(settings)
     with Machine(
         settings.data_dir,
         settings.database.url.get_secret_value() if settings.database.url else None,
@@ -62,14 +63,13 @@ def running_machine(settings: Settings, output: Output | None = None) -> Iterato
     ) as machine:
         with translated():
             migrate(machine.database_url)
-        secret_key = settings.secret_key.get_secret_value() if settings.secret_key else machine.secrets.secret_key
         api_token = settings.api_token.get_secret_value() if settings.api_token else machine.secrets.api_token
         port = _web_port(settings)
         web_url = f"http://{settings.web.host}:{port}"
         environment = {
             "OPENCHANNEL_DATABASE__URL": machine.database_url,
             "OPENCHANNEL_BROKER__URL": machine.broker_url,
-            "OPENCHANNEL_SECRET_KEY": secret_key,
+            **_secret_key_for_children(settings, given_key or machine.secrets.secret_key),
             "OPENCHANNEL_API_TOKEN": api_token,
             "OPENCHANNEL_WEB__PORT": str(port),
         }
@@ -84,7 +84,7 @@ def running_machine(settings: Settings, output: Output | None = None) -> Iterato
                 supervisor=machine.supervisor,
                 database_url=machine.database_url,
                 broker_url=machine.broker_url,
-                secret_key=secret_key,
+                secret_key=given_key or machine.secrets.secret_key,
                 api_token=api_token,
                 web_url=web_url,
                 data_dir=machine.data_dir,
@@ -95,6 +95,13 @@ def running_machine(settings: Settings, output: Output | None = None) -> Iterato
 
 def _child(name: str, command: str, environment: dict[str, str], ready: Callable[[], bool] | None = None) -> Child:
     return Child(name, [sys.executable, "-m", "cli", command], env=environment, ready=ready)
+
+
+def _secret_key_for_children(settings: Settings, key: str) -> dict[str, str]:
+    """A file stays a file: the children and later commands read it themselves."""
+    if settings.secret_key_file is not None:
+        return {"OPENCHANNEL_SECRET_KEY_FILE": str(settings.secret_key_file.absolute())}
+    return {"OPENCHANNEL_SECRET_KEY": ",".join(key.replace(",", " ").split())}
 
 
 def _web_port(settings: Settings) -> int:

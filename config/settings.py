@@ -93,8 +93,11 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path(".data"), description="folder of the embedded servers, logs and generated secrets")
     secret_key: SecretStr | None = Field(
-        None, description="32 bytes, urlsafe base64; hashes external ids and encrypts channel secrets"
+        None,
+        description="32 bytes, urlsafe base64; encrypts channel secrets and hashes external ids; several keys go "
+        "between commas: the first encrypts, the last hashes",
     )
+    secret_key_file: Path | None = Field(None, description="instead: a file with the keys, one on each line")
     api_token: SecretStr | None = Field(None, description="bearer token of the service role, for the look-up API")
     database: DatabaseSettings = DatabaseSettings()
     broker: BrokerSettings = BrokerSettings()

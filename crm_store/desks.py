@@ -1,7 +1,7 @@
 """Open channels, their rosters and operators, and the channels that feed them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 import psycopg
@@ -93,30 +93,18 @@ def read_channels(connection: Connection, box: SecretBox) -> list[Channel]:
 def put_open_channel(connection: Connection, name: str, settings: OpenChannelSettings) -> int:
     """Make or change an open channel; returns its id."""
     given = settings.model_dump(mode="json", exclude_defaults=True)
-    return _id(connection.execute(_SQL["upsert_open_channel"], {"name": name, "settings": Jsonb(given)}))
-
-
-def find_open_channel(connection: Connection, name: str) -> int | None:
-    """Id of the open channel with this name."""
-    row = connection.execute(_SQL["open_channel_by_name"], {"name": name}).fetchone()
-    return row[0] if row else None
-
-
-def find_operator(connection: Connection, name: str) -> int | None:
-    """Id of the operator with this name."""
-    row = connection.execute(_SQL["operator_by_name"], {"name": name}).fetchone()
-    return row[0] if row else None
+    return row_id(connection.execute(_SQL["upsert_open_channel"], {"name": name, "settings": Jsonb(given)}))
 
 
 def put_operator(connection: Connection, name: str, token_hash: bytes | None, personal_limit: int | None = None) -> int:
     """Make or change an operator; returns his id."""
     parameters = {"name": name, "token_hash": token_hash, "personal_limit": personal_limit}
-    return _id(connection.execute(_SQL["upsert_operator"], parameters))
+    return row_id(connection.execute(_SQL["upsert_operator"], parameters))
 
 
 def put_department(connection: Connection, name: str, operator_ids: Sequence[int]) -> int:
     """Make or change a department with its members in order; returns its id."""
-    department_id = _id(connection.execute(_SQL["upsert_department"], {"name": name}))
+    department_id = row_id(connection.execute(_SQL["upsert_department"], {"name": name}))
     connection.execute(_SQL["clear_department"], {"department_id": department_id})
     connection.execute(
         _SQL["insert_department_members"], {"department_id": department_id, "operator_ids": list(operator_ids)}
@@ -148,24 +136,7 @@ def put_channel(connection: Connection, channel: Channel, box: SecretBox) -> int
             f"channel {channel.key!r}: its open channel has a {channel.kind} channel already; "
             "give this one an open channel of its own"
         ) from error
-    return _id(cursor)
-
-
-def add_channel(connection: Connection, channel: Channel, open_channel_id: int, box: SecretBox) -> int:
-    """Connect a new channel to an open channel; returns its id.
-
-    Raises ChannelTakenError if its key is in use, or the open channel has a channel of this kind.
-    """
-    row = connection.execute(_SQL["channel_key_taken"], {"key": channel.key}).fetchone()
-    if row and row[0]:
-        raise ChannelTakenError(f"channel {channel.key!r}: this key is in use; choose another")
-    return put_channel(connection, replace(channel, open_channel_id=open_channel_id), box)
-
-
-def roster_members(connection: Connection, open_channel_id: int) -> list[RosterMember]:
-    """The roster's entries in order, departments not expanded."""
-    rows = connection.execute(_SQL["roster_members"], {"open_channel_id": open_channel_id}).fetchall()
-    return [RosterMember(*row) for row in rows]
+    return row_id(cursor)
 
 
 def put_roster(connection: Connection, open_channel_id: int, members: Sequence[RosterMember]) -> None:
@@ -271,7 +242,8 @@ def open_channels_of(connection: Connection, operator_id: int) -> list[int]:
     return [row[0] for row in rows]
 
 
-def _id(cursor: psycopg.Cursor[tuple[int, ...]]) -> int:
+def row_id(cursor: psycopg.Cursor[tuple[int, ...]]) -> int:
+    """The id that a RETURNING gives."""
     row = cursor.fetchone()
     assert row is not None  # noqa: S101  RETURNING
     return row[0]

@@ -3,11 +3,14 @@
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Sequence
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from crm_store.errors import StoreError
+
+_BETWEEN_KEYS = re.compile(r"[,\s]+")
 
 
 class SecretKeyError(StoreError):
@@ -17,31 +20,48 @@ class SecretKeyError(StoreError):
 
 
 class SecretBox:
-    """Encrypts channel secrets (Fernet), and hashes external ids, which may contain a phone (keyed BLAKE2b)."""
+    """Encrypts channel secrets (MultiFernet), and hashes external ids, which may contain a phone (keyed BLAKE2b).
+
+    While keys are rotated there are several: the first one encrypts, each of them decrypts. The hash is keyed by the
+    last, the oldest one: it has to stay what it was, or a webhook that is delivered again would not be recognised.
+    """
 
     def __init__(self, secret_key: str) -> None:
-        """secret_key: 32 bytes in urlsafe base64. Raises SecretKeyError."""
+        """secret_key: 32 bytes in urlsafe base64, or several of them between commas or on lines of their own.
+
+        Raises SecretKeyError.
+        """
+        keys = _BETWEEN_KEYS.split(secret_key.strip())
         try:
-            self._fernet = Fernet(secret_key)
+            fernets = [Fernet(key) for key in keys]
         except ValueError as error:
             raise SecretKeyError(
-                "OPENCHANNEL_SECRET_KEY: must be 32 bytes in urlsafe base64; make one with "
-                "`python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'`"
+                "OPENCHANNEL_SECRET_KEY: each key must be 32 bytes in urlsafe base64, several go between commas; make "
+                "one with `python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'`"
             ) from error
-        self._hash_key = hmac.digest(secret_key.encode(), b"openchannel external id", "sha256")
+        self._first, self._all = fernets[0], MultiFernet(fernets)
+        self._hash_key = hmac.digest(keys[-1].encode(), b"openchannel external id", "sha256")
 
     def seal(self, secrets: Sequence[str]) -> bytes:
-        """Encrypt the valid secrets of a channel."""
-        return self._fernet.encrypt(json.dumps(list(secrets)).encode())
+        """Encrypt the valid secrets of a channel, with the first key."""
+        return self._all.encrypt(json.dumps(list(secrets)).encode())
 
     def open(self, sealed: bytes) -> tuple[str, ...]:
-        """Decrypt the secrets of a channel. Raises SecretKeyError."""
+        """Decrypt the secrets of a channel, with whichever key it takes. Raises SecretKeyError."""
         try:
-            return tuple(json.loads(self._fernet.decrypt(sealed)))
+            return tuple(json.loads(self._all.decrypt(sealed)))
         except InvalidToken as error:
             raise SecretKeyError(
                 "OPENCHANNEL_SECRET_KEY is not the key with which the channels' secrets were encrypted"
             ) from error
+
+    def sealed_with_first(self, sealed: bytes) -> bool:
+        """Whether the first key alone opens it: then the other keys are not needed for it."""
+        try:
+            self._first.decrypt(sealed)
+        except InvalidToken:
+            return False
+        return True
 
     def hash(self, external_id: str) -> bytes:
         """16 bytes by which an external id is recognised, and from which it cannot be told."""

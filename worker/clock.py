@@ -4,15 +4,18 @@ The sweeper hints what does not move: it makes up for every lost task message, a
 are rows; those that are due are hinted too. Compaction of ledger and costs, and retention.
 """
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import uuid4
 
 import structlog
 
 from config.topology import INBOX_STEPS, Step
-from crm_store import costs, dialogs, inbox, ledger, outbox
+from crm_store import clocks, costs, dialogs, inbox, ledger, outbox
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
 from worker.hints import Hints
@@ -20,6 +23,9 @@ from worker.hints import Hints
 log = structlog.get_logger(__name__)
 
 FOLD_INTERVAL = 10.0
+SIGN_INTERVAL = 5.0
+"""Seconds after which a clock says again that it runs."""
+
 RETENTION_INTERVAL = 3600.0
 KEYS_AT_ONCE = 10_000
 
@@ -44,6 +50,8 @@ class Clock:
         self._session = session
         self._hints = hints
         self._options = options
+        self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._next_sign = time.monotonic()
         self._next_fold = time.monotonic() + FOLD_INTERVAL
         self._next_retention = time.monotonic()
 
@@ -52,10 +60,12 @@ class Clock:
         log.info("clock_started")
         while not stop.wait(self._options.interval):
             self.tick()
+        self._sign_off()
 
     def tick(self) -> None:
         """Look once. Never raises for PostgreSQL or the broker being away."""
         try:
+            self._next_sign = self._when_due(self._next_sign, self._sign)
             self._sweep()
             self._next_fold = self._when_due(self._next_fold, self._fold)
             self._next_retention = self._when_due(self._next_retention, self._forget)
@@ -85,6 +95,18 @@ class Clock:
         if outbox.oldest_due(connection) is not None:
             waited[Step.DELIVER] = self._options.stale_after + 0.001
         return waited
+
+    def _sign(self, connection: Connection) -> float:
+        clocks.sign(connection, self._name)
+        clocks.forget(connection)
+        return SIGN_INTERVAL
+
+    def _sign_off(self) -> None:
+        try:
+            with self._session.transaction() as connection:
+                clocks.sign_off(connection, self._name)
+        except DatabaseAwayError as error:
+            log.info("clock_not_signed_off", error=error)
 
     def _fold(self, connection: Connection) -> float:
         ledger.fold(connection)

@@ -12,18 +12,6 @@ INSERT INTO open_channels (name, settings) VALUES (%(name)s, %(settings)s)
 ON CONFLICT (name) DO UPDATE SET settings = excluded.settings
 RETURNING id
 
--- name: open_channel_by_name
-SELECT id FROM open_channels WHERE name = %(name)s
-
--- name: operator_by_name
-SELECT id FROM operators WHERE name = %(name)s
-
--- name: roster_members
-SELECT operator_id, department_id FROM roster_entries WHERE open_channel_id = %(open_channel_id)s ORDER BY position
-
--- name: channel_key_taken
-SELECT EXISTS (SELECT FROM channels WHERE key = %(key)s)
-
 -- name: upsert_operator
 INSERT INTO operators (name, token_hash, personal_limit) VALUES (%(name)s, %(token_hash)s, %(personal_limit)s)
 ON CONFLICT (name) DO UPDATE SET token_hash = excluded.token_hash, personal_limit = excluded.personal_limit

@@ -1,0 +1,1 @@
+"""What `openchannel doctor` looks at; each check gives findings, and never fails."""

@@ -1,0 +1,184 @@
+"""What administrators read and change: open channels, rosters, departments, operators, channels.
+
+Every change begins with `take_turn`: administrators act one after the other, so that what one of them has read stays
+true until he commits. Then open channels are locked, then operators.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from crm_store import desks, dialogs
+from crm_store.chats import read_settings
+from crm_store.database import Connection
+from crm_store.desks import HEARTBEAT_LIMIT, ChannelTakenError, RosterMember
+from crm_store.queries import Queries
+from tracker.channels import OpenChannelSettings
+
+_SQL = Queries("administration")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOperator:
+    """An operator as he is. token_hash: None if he has no token. present: he counts as online (D6)."""
+
+    id: int
+    name: str
+    personal_limit: int | None
+    token_hash: bytes | None
+    dismissed: bool
+    present: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDepartment:
+    """A department as it is. members: ids of operators in order."""
+
+    id: int
+    name: str
+    members: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOpenChannel:
+    """An open channel as it is, departments of its roster not expanded."""
+
+    id: int
+    name: str
+    active: bool
+    settings: OpenChannelSettings
+    roster: tuple[RosterMember, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownChannel:
+    """A channel as it is. sealed: its secrets, encrypted."""
+
+    id: int
+    key: str
+    kind: str
+    name: str
+    open_channel_id: int
+    account_id: str
+    region: str | None
+    sealed: bytes
+    config: Mapping[str, Any]
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that there is: open channels, departments and operators by name, channels by key, oldest first."""
+
+    open_channels: Mapping[str, KnownOpenChannel]
+    departments: Mapping[str, KnownDepartment]
+    operators: Mapping[str, KnownOperator]
+    channels: Mapping[str, KnownChannel]
+
+
+def take_turn(connection: Connection) -> None:
+    """Wait for other administrators; held to the end of the transaction. Before any other lock."""
+    connection.execute(_SQL["take_turn"])
+
+
+def read(connection: Connection) -> Known:
+    """Everything as it is now."""
+    rosters: dict[int, list[RosterMember]] = {}
+    for open_channel_id, operator_id, department_id in connection.execute(_SQL["rosters"]).fetchall():
+        rosters.setdefault(open_channel_id, []).append(RosterMember(operator_id, department_id))
+    open_channels = (
+        KnownOpenChannel(row_id, name, active, read_settings(settings), tuple(rosters.get(row_id, ())))
+        for row_id, name, active, settings in connection.execute(_SQL["open_channels"]).fetchall()
+    )
+    departments = (
+        KnownDepartment(row_id, name, tuple(members))
+        for row_id, name, members in connection.execute(_SQL["departments"]).fetchall()
+    )
+    operators = connection.execute(_SQL["operators"], {"heartbeat_limit": HEARTBEAT_LIMIT}).fetchall()
+    return Known(
+        {one.name: one for one in open_channels},
+        {one.name: one for one in departments},
+        {one.name: one for one in (KnownOperator(*row) for row in operators)},
+        {one.key: one for one in (KnownChannel(*row) for row in connection.execute(_SQL["channels"]).fetchall())},
+    )
+
+
+def lock(connection: Connection, open_channel_ids: Sequence[int], operator_ids: Sequence[int]) -> None:
+    """Lock what is about to be changed, open channels first."""
+    desks.lock_open_channels(connection, open_channel_ids)
+    desks.lock_operators(connection, operator_ids)
+
+
+def write_open_channel(connection: Connection, name: str, settings: OpenChannelSettings, *, active: bool) -> int:
+    """Make an open channel, or change a locked one; returns its id."""
+    given = Jsonb(settings.model_dump(mode="json", exclude_defaults=True))
+    return desks.row_id(
+        connection.execute(_SQL["write_open_channel"], {"name": name, "active": active, "settings": given})
+    )
+
+
+def write_operator(
+    connection: Connection, name: str, personal_limit: int | None, token_hash: bytes | None, *, dismissed: bool
+) -> int:
+    """Make an operator, or change a locked one; returns his id."""
+    return desks.row_id(
+        connection.execute(
+            _SQL["write_operator"],
+            {"name": name, "personal_limit": personal_limit, "token_hash": token_hash, "dismissed": dismissed},
+        )
+    )
+
+
+def write_channels(connection: Connection, channels: Sequence[KnownChannel]) -> None:
+    """Make or change channels by their keys (ids are not used). They may change places.
+
+    Raises ChannelTakenError if an open channel has two channels of a kind in the end.
+    """
+    connection.execute(_SQL["defer_kinds"])
+    for channel in channels:
+        connection.execute(
+            _SQL["write_channel"],
+            {
+                "key": channel.key,
+                "kind": channel.kind,
+                "name": channel.name,
+                "open_channel_id": channel.open_channel_id,
+                "account_id": channel.account_id,
+                "region": channel.region,
+                "sealed": channel.sealed,
+                "config": Jsonb(dict(channel.config)),
+                "active": channel.active,
+            },
+        )
+    try:
+        connection.execute(_SQL["check_kinds"])
+    except psycopg.errors.UniqueViolation as error:
+        raise ChannelTakenError("an open channel has at most one channel of a kind") from error
+
+
+def write_secrets(connection: Connection, key: str, sealed: bytes) -> None:
+    """Replace a channel's secrets."""
+    connection.execute(_SQL["write_secrets"], {"key": key, "sealed": sealed})
+
+
+def set_channel_active(connection: Connection, key: str, *, active: bool) -> None:
+    """Take webhooks of a channel, or refuse them."""
+    connection.execute(_SQL["set_channel_active"], {"key": key, "active": active})
+
+
+def welcome(connection: Connection, open_channel_ids: Sequence[int]) -> None:
+    """Who is new on the rosters of locked open channels counts from now on (D2), and what waits is tried (D8)."""
+    turns = {desk.id: desk.turn for desk in desks.lock_open_channels(connection, open_channel_ids)}
+    for open_channel_id, roster in desks.read_rosters(connection, open_channel_ids).items():
+        newcomers = {row.operator_id: turns[open_channel_id] for row in roster if row.turn is None}
+        desks.set_turns(connection, open_channel_id, newcomers)
+    dialogs.set_backlog_timers(connection, set(open_channel_ids), 0.0)
+
+
+def dismiss(connection: Connection, operator: KnownOperator) -> None:
+    """He gets no more dialogs, and his token stops working (D6). What he has stays his for now."""
+    lock(connection, desks.open_channels_of(connection, operator.id), [operator.id])
+    write_operator(connection, operator.name, operator.personal_limit, None, dismissed=True)
