@@ -188,6 +188,11 @@ class Desk:
         """How many items stand where."""
         return dict(self.rows("SELECT stage::text, count(*) FROM inbox_state GROUP BY stage"))
 
+    def blocked_sessions(self) -> int:
+        """How many sessions wait for somebody's lock in this database."""
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        return int(self.value(query))
+
     def ledger(self) -> Ledger:
         """The ledger, which balances."""
         with self.session.transaction() as connection:

@@ -358,10 +358,7 @@ def test_an_older_transaction_cannot_hide_a_duplicate(desk):
         ids = inbox.accept(first, [item], TODAY)
         with ThreadPoolExecutor(1) as pool:
             second = pool.submit(_insert, desk, [item])
-            blocked = (
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            )
-            while desk.value(blocked) == 0:
+            while desk.blocked_sessions() == 0:
                 assert not second.done(), "it must wait for the first commit"
             first.commit()
             assert (ids, second.result(10)) == ([1], [None])

@@ -136,10 +136,7 @@ def test_a_decision_about_an_identifier_waits_for_the_one_before(desk, seen_befo
         with holder.transaction() as connection:
             cards.lock_identifiers(connection, [key])
             waiting = pool.submit(waiter.run, BIND)
-            blocked = (
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            )
-            while desk.value(blocked) == 0:
+            while desk.blocked_sessions() == 0:
                 assert not waiting.done(), "it must wait"
             (card_id,) = cards.new_ids(connection, 1)
             connection.execute("INSERT INTO cards (id, type) VALUES (%s, 'lead')", [card_id])

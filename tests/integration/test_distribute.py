@@ -8,6 +8,7 @@ import pytest
 
 from config.topology import Step
 from crm_store import desks, dialogs
+from crm_store.database import Session
 from crm_store.desks import RosterMember
 from tests.pipeline import Desk, drain, text_message
 from worker.steps import distribute as step
@@ -117,6 +118,29 @@ def test_a_personal_limit_holds_over_two_open_channels_at_once(desk):
     drain(desk, desk.worker())
     assert held(desk) == dict.fromkeys(everybody, 10)
     assert desk.value("SELECT count(*) FROM dialogs") == 200
+
+
+def test_operators_with_a_personal_limit_are_decided_about_one_after_the_other(desk):
+    """D7: who distributes another open channel waits, and then sees what the first has given."""
+    (operator,) = operators(desk, 1, online=False, personal_limit=1)
+    one = desk.open_channel("one", ["telegram"], [operator])
+    desk.open_channel("two", ["custom"], [operator])
+    write(desk, 1)
+    write(desk, 1, key="custom")
+    desk.execute("DELETE FROM timers WHERE open_channel_id = %s", one)
+    desk.make_due()
+    with desk.session.transaction() as connection:
+        desks.set_online(connection, operator, online=True)
+    slow, worker = Session(desk.options), desk.worker()
+    with ThreadPoolExecutor(1) as pool:
+        with slow.transaction() as connection:
+            step.serve_backlogs(connection, desks.lock_open_channels(connection, [one]))
+            waiting = pool.submit(worker.run, Step.DISTRIBUTE)
+            while desk.blocked_sessions() == 0:
+                assert not waiting.done(), "it must wait"
+        waiting.result(20)
+    slow.close()
+    assert statuses(desk) == ["assigned", "queued"]
 
 
 def test_concurrent_messages_of_one_chat_make_one_dialog(desk):

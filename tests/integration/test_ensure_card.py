@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from config.topology import Step
-from crm_store import cards
+from crm_store import cards, inbox
+from crm_store.database import Session
 from tests.pipeline import Desk, drain, text_message
+from worker.steps.ensure_card import ensure_card
 
 pytestmark = pytest.mark.integration
 
@@ -80,18 +82,26 @@ def test_two_chats_of_one_new_contact_in_one_batch(desk, deals, made):
 
 
 def test_two_workers_open_one_deal(desk):
-    """C1: the contact is locked while its deals are looked at: 20 times two chats of one contact at once."""
+    """C1: the contact is locked while its deals are looked at: the second worker waits, and reuses what it finds."""
     desk.open_channel("desk", ["telegram", "custom"], mode="deal", deals="reuse")
-    workers = [desk.worker(), desk.worker()]
-    for n in range(20):
-        text = f"+49 171 {5000000 + n}"
-        ids = desk.accept(text_message("telegram", n, text), text_message("custom", n, text))
-        drain(desk, workers[0], [Step.CRM_LOOKUP, Step.BIND_CHAT])
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda pair: pair[0].run(Step.ENSURE_CARD, [pair[1]]), zip(workers, ids, strict=True)))
-        drain(desk, workers[0])
-    assert desk.value("SELECT count(*) FROM cards WHERE type = 'contact'") == 20
-    assert desk.value("SELECT count(*) FROM cards WHERE type = 'deal'") == 20
+    desk.run_through(text_message("telegram", 1, PHONE), text_message("custom", 2, PHONE))
+    desk.execute("UPDATE cards SET closed_at = now() WHERE type = 'deal'")
+    first, second = desk.accept(text_message("telegram", 1, "again"), text_message("custom", 2, "again"))
+    worker, slow = desk.worker(), Session(desk.options)
+    drain(desk, worker, [Step.CRM_LOOKUP, Step.BIND_CHAT])
+    with ThreadPoolExecutor(1) as pool:
+        with slow.transaction() as connection:
+            claim = inbox.claim(connection, Step.ENSURE_CARD, [first], 1, 0, 0.0)
+            outcome = ensure_card(connection, claim.lines[0], {})
+            inbox.move(connection, Step.ENSURE_CARD, outcome.moves)
+            waiting = pool.submit(worker.run, Step.ENSURE_CARD, [second])
+            while desk.blocked_sessions() == 0:
+                assert not waiting.done(), "it must wait"
+        waiting.result(20)
+    slow.close()
+    drain(desk, worker)
+    assert desk.value("SELECT count(*) FROM cards WHERE type = 'deal' AND closed_at IS NULL") == 1
+    assert desk.value("SELECT count(DISTINCT deal_id) FROM chats") == 1
 
 
 def test_a_known_lead_stays_a_lead_in_deal_mode(desk):

@@ -458,9 +458,12 @@ def test_a_restart_of_postgresql_is_nobodys_crash(tmp_path: Path):
         supervisor.start(server.child())
         with Desk(server.url) as desk:
             assert wait_for(lambda: desk.value("SELECT 1") == 1)
-            desk.worker().run(STEP)
-            assert desk.rows("SELECT stage::text, crashes FROM inbox_state") == [("ensure_card", 0)]
+            worker = desk.worker()
+            worker.runners[STEP]._settle()
             assert desk.value("SELECT count(*) FROM batches") == 0
+            assert desk.rows("SELECT crashes, batch_limit FROM inbox_state") == [(0, None)]
+            worker.run(STEP)
+            assert desk.stages() == {"ensure_card": 1}
     finally:
         supervisor.stop_all()
 
