@@ -1,6 +1,6 @@
 # One machine needs python3 (3.11 or later, with venv) and make. Everything else goes into .venv and .data.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test lint format lock clean
+.PHONY: help setup setup-dev run test bench lint format lock clean
 
 # An empty UV= makes setup use python3 and pip although uv is there.
 PYTHON ?=
@@ -32,6 +32,10 @@ run: $(RUN_STAMP) ## Run the whole system with a demo desk; RUN_FOR=30 ends it a
 
 test: $(DEV_STAMP) ## Run the whole test suite; PYTEST_ARGS="-k name" picks
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: $(DEV_STAMP) ## Compare a naive Celery chain, a plain loop and openchannel; MESSAGES= SEED= SIDES=loop,ours ROUNDS=
+	@exec $(BIN)/python -m bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(SIDES),--sides $(SIDES)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(BENCH_ARGS)
 
 lint: $(DEV_STAMP) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
