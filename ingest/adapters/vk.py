@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import ClassVar
 
 from ingest.adapters.base import (
@@ -178,14 +179,14 @@ def _read_seen(envelope: Envelope, seen: Json) -> InboundMessage:
     )
 
 
-def _read_allowed(envelope: Envelope, content: Json) -> InboundMessage:
+def _read_permission(what: str, envelope: Envelope, content: Json) -> InboundMessage:
     user_id = text(content.get("user_id"))
     return envelope.message(
         MessageKind.LIFECYCLE,
         "",
         chat_id=user_id,
         customer_id=user_id,
-        text="denied" if "key" not in content else "allowed",
+        text=what,
         referral=text(content.get("key")),
     )
 
@@ -197,8 +198,8 @@ _READERS: Mapping[str, Callable[[Envelope, Json], InboundMessage]] = {
     "message_event": _read_click,
     "message_reaction_event": _read_reaction,
     "message_read": _read_seen,
-    "message_allow": _read_allowed,
-    "message_deny": _read_allowed,
+    "message_allow": partial(_read_permission, "allowed"),
+    "message_deny": partial(_read_permission, "denied"),
 }
 
 
