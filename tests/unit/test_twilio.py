@@ -108,7 +108,7 @@ def test_a_message_without_a_body():
 def test_files_and_places():
     """As many files as are announced; a senseless count or place is none."""
     files = {"MediaUrl0": "https://a.example/0", "MediaContentType0": "image/png", "MediaUrl1": "https://a.example/1"}
-    found = read(NumMedia="2", MediaContentType1="application/pdf", **files).attachments
+    found = read({**SMS, **files}, NumMedia="2", MediaContentType1="application/pdf").attachments
     assert [(file.kind, file.url, file.mime) for file in found] == [
         ("image", "https://a.example/0", "image/png"),
         ("document", "https://a.example/1", "application/pdf"),
