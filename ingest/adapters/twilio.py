@@ -61,7 +61,7 @@ def _read_streamed(event: Json, channel: Channel, received_at: datetime) -> Inbo
     """An event of Event Streams, a CloudEvent, whose `data` has the parameters' names in lower camel case."""
     if event.get("type") != _STREAMED:
         envelope = Envelope(channel, channel.account_id, text(event.get("id")) or fingerprint(event), received_at)
-        return envelope.message(MessageKind.IGNORED, "", text=text(event.get("type")))
+        return envelope.message(MessageKind.IGNORED, text(event.get("id")), text=text(event.get("type")))
     fields = {name[:1].upper() + name[1:]: value for name, value in mapping(event.get("data")).items()}
     return _read_parameters(fields, channel, received_at)
 
