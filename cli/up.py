@@ -3,7 +3,7 @@
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from cli.composition import MACHINE_FILE, secret_key
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
+from config.topology import WorkerRole
 from crm_store.errors import translated
 from crm_store.migrations import migrate
 from runtime.child import Child
@@ -75,10 +76,11 @@ def running_machine(settings: Settings, output: Output | None = None) -> Iterato
         }
         write_private(machine.data_dir / MACHINE_FILE, "".join(f"{k}={v}\n" for k, v in environment.items()))
         start = machine.supervisor.start
-        start(_child("web", "web", environment, lambda: _answers(f"{web_url}/healthz")))
+        start(_child("web", ["web"], environment, lambda: _answers(f"{web_url}/healthz")))
         for number in range(1, settings.worker.processes + 1):
-            start(_child(f"worker-{number}", "worker", environment))
-        start(_child("clock", "clock", environment))
+            start(_child(f"worker-{number}", ["worker", "--role", WorkerRole.INBOX], environment))
+        start(_child("courier", ["worker", "--role", WorkerRole.DELIVERY], environment))
+        start(_child("clock", ["clock"], environment))
         try:
             yield RunningMachine(
                 supervisor=machine.supervisor,
@@ -93,8 +95,8 @@ def running_machine(settings: Settings, output: Output | None = None) -> Iterato
             (machine.data_dir / MACHINE_FILE).unlink(missing_ok=True)
 
 
-def _child(name: str, command: str, environment: dict[str, str], ready: Callable[[], bool] | None = None) -> Child:
-    return Child(name, [sys.executable, "-m", "cli", command], env=environment, ready=ready)
+def _child(name: str, command: Sequence[str], env: dict[str, str], ready: Callable[[], bool] | None = None) -> Child:
+    return Child(name, [sys.executable, "-m", "cli", *command], env=env, ready=ready)
 
 
 def _secret_key_for_children(settings: Settings, key: str) -> dict[str, str]:

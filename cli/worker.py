@@ -1,14 +1,19 @@
 """The worker process."""
 
+from typing import Annotated
+
 import typer
 
 from cli.composition import broker_url, database_options, process_settings, secret_box
+from config.topology import WorkerRole
 from worker.app import make_app
 from worker.process import DeliveryOptions, run_worker
 from worker.runner import Limits
 
 
-def worker_command() -> None:
+def worker_command(
+    role: Annotated[WorkerRole, typer.Option(help="Which task queues it consumes.")] = WorkerRole.ALL,
+) -> None:
     """Work until SIGTERM."""
     settings = process_settings("worker")
     exit_code = run_worker(
@@ -17,5 +22,6 @@ def worker_command() -> None:
         secret_box(settings),
         Limits(settings.worker.batch_limit, settings.worker.retry_for),
         DeliveryOptions(settings.worker.delivery_timeout, settings.worker.delivery_retry_for),
+        role=role,
     )
     raise typer.Exit(exit_code)

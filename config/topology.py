@@ -4,6 +4,7 @@ One vocabulary serves the database (`stage`), the broker (task and queue names),
 so that a name seen in one of them can be searched for in all others.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -28,6 +29,21 @@ INBOX_STEPS: tuple[Step, ...] = (
 """The steps through which an inbox item goes, in order; DELIVER works on the outbox instead."""
 
 TASK_QUEUES: tuple[str, ...] = tuple(step.value for step in Step)
+
+
+class WorkerRole(StrEnum):
+    """Which task queues a worker consumes. Delivery waits for other people's servers, the inbox does not."""
+
+    ALL = "all"
+    INBOX = "inbox"
+    DELIVERY = "delivery"
+
+
+STEPS_OF_ROLE: Mapping[WorkerRole, tuple[Step, ...]] = {
+    WorkerRole.ALL: tuple(Step),
+    WorkerRole.INBOX: INBOX_STEPS,
+    WorkerRole.DELIVERY: (Step.DELIVER,),
+}
 
 
 def next_step(step: Step) -> Step | None:

@@ -84,21 +84,19 @@ def owners(connection: Connection, keys: Collection[IdentifierKey]) -> Owners:
 
 def lock_cards(connection: Connection, card_ids: Collection[int]) -> list[KnownCard]:
     """Lock cards and read them with their identifiers."""
-    return _known(connection, card_ids, "lock_cards")
+    if card_ids:
+        connection.execute(_SQL["lock_cards"], {"card_ids": sorted(card_ids)})
+    return read_cards(connection, card_ids)
 
 
 def read_cards(connection: Connection, card_ids: Collection[int]) -> list[KnownCard]:
     """Read cards with their identifiers, without locks."""
-    return _known(connection, card_ids, "read_cards")
-
-
-def _known(connection: Connection, card_ids: Collection[int], query: str) -> list[KnownCard]:
     if not card_ids:
         return []
     parameters = {"card_ids": sorted(card_ids)}
     cards = {
         card_id: KnownCard(card_id, CardType(card_type), name, created_at, has_memory=has_memory)
-        for card_id, card_type, name, created_at, has_memory in connection.execute(_SQL[query], parameters)
+        for card_id, card_type, name, created_at, has_memory in connection.execute(_SQL["read_cards"], parameters)
     }
     for card_id, kind, key, evidence in connection.execute(_SQL["identifiers_of"], parameters):
         cards[card_id].on_card[IdentifierKind(kind), key] = Evidence(evidence)

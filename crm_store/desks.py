@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import psycopg
+from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from crm_store.chats import read_settings
 from crm_store.database import Connection
 from crm_store.errors import StoreError
 from crm_store.queries import Queries
-from crm_store.secrets import SecretBox
+from crm_store.secrets import SecretBox, SecretKeyError
 from tracker.channels import Channel, OpenChannelSettings
 
 _SQL = Queries("desks")
@@ -70,24 +71,31 @@ class RosterMember:
 
 
 def read_channels(connection: Connection, box: SecretBox) -> list[Channel]:
-    """All channels, with their secrets in the clear."""
-    return [
-        Channel(
-            id=channel_id,
-            key=key,
-            kind=kind,
-            name=name,
-            open_channel_id=open_channel_id,
-            account_id=account_id,
-            region=region,
-            secrets=box.open(sealed),
-            config=config,
-            active=active,
-        )
-        for channel_id, key, kind, name, open_channel_id, account_id, region, sealed, config, active in (
-            connection.execute(_SQL["all_channels"]).fetchall()
-        )
-    ]
+    """All channels, with their secrets in the clear; one whose secrets cannot be read spoils none of the others."""
+    return [_channel(row, box) for row in connection.execute(_SQL["all_channels"]).fetchall()]
+
+
+def _channel(row: TupleRow, box: SecretBox) -> Channel:
+    channel_id, key, kind, name, open_channel_id, account_id, region, sealed, config, active = row
+    secrets: tuple[str, ...] = ()
+    unreadable = False
+    try:
+        secrets = box.open(sealed)
+    except SecretKeyError:
+        unreadable = True
+    return Channel(
+        id=channel_id,
+        key=key,
+        kind=kind,
+        name=name,
+        open_channel_id=open_channel_id,
+        account_id=account_id,
+        region=region,
+        secrets=secrets,
+        config=config,
+        active=active,
+        unreadable=unreadable,
+    )
 
 
 def put_open_channel(connection: Connection, name: str, settings: OpenChannelSettings) -> int:

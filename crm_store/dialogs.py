@@ -274,9 +274,30 @@ def set_backlog_timers(connection: Connection, open_channel_ids: Collection[int]
     )
 
 
-def clear_backlog_timers(connection: Connection, open_channel_ids: Collection[int]) -> None:
-    """These backlogs, whose open channels are locked, are being tried now."""
-    connection.execute(_SQL["clear_timers"], {"kind": BACKLOG_TIMER, "open_channel_ids": sorted(open_channel_ids)})
+def backlog_timers(connection: Connection, open_channel_ids: Collection[int]) -> dict[int, int]:
+    """Generations of the backlog timers that are set, by open channel id. Read them before what they are about."""
+    rows = connection.execute(
+        _SQL["read_timers"], {"kind": BACKLOG_TIMER, "open_channel_ids": sorted(open_channel_ids)}
+    ).fetchall()
+    return dict(rows)
+
+
+def clear_backlog_timers(connection: Connection, generations: Mapping[int, int]) -> None:
+    """These backlogs have been tried. A timer that was set anew since its generation was read stays."""
+    connection.execute(
+        _SQL["clear_timers"],
+        {
+            "kind": BACKLOG_TIMER,
+            "open_channel_ids": list(generations),
+            "generations": list(generations.values()),
+        },
+    )
+
+
+def postpone_backlog_timer(connection: Connection, open_channel_id: int, seconds: float) -> None:
+    """Try this backlog, which cannot be served now, in `seconds` again."""
+    parameters = {"kind": BACKLOG_TIMER, "open_channel_id": open_channel_id, "seconds": seconds}
+    connection.execute(_SQL["postpone_timer"], parameters)
 
 
 def due_backlogs(connection: Connection, limit: int) -> list[int]:

@@ -102,32 +102,31 @@ def accept(connection: Connection, items: Sequence[NewItem], day: date) -> list[
     accepted = [item for item in items if fresh.pop((item.channel_id, item.key_hash), None) is item]
     if not accepted:
         return [None] * len(items)
-    with connection.pipeline():
-        _insert_chats(connection, [item for item in accepted if item.chat is not None])
-        cursor = connection.execute(
-            _SQL["insert_items"],
-            {
-                "channel_ids": [item.channel_id for item in accepted],
-                "chats": [item.chat for item in accepted],
-                "received_ats": [item.received_at for item in accepted],
-                "messages": [item.message for item in accepted],
-                "digests": [digest(item.message) if item.message is not None else None for item in accepted],
-                "raws": [item.raw for item in accepted],
-                "headers": [item.headers for item in accepted],
-                "stages": [item.stage for item in accepted],
-                "reasons": [item.reason for item in accepted],
-            },
-        )
-        ledger.enter(
-            connection,
-            {
-                "accepted": len(accepted),
-                IGNORED: sum(item.stage == IGNORED for item in accepted),
-                DEAD: sum(item.stage == DEAD for item in accepted),
-            },
-        )
-        ids = {id(item): inbox_id for item, (inbox_id,) in zip(accepted, cursor.fetchall(), strict=True)}
-        _insert_unread(connection, [(ids[id(item)], item) for item in accepted if item.stage == DEAD])
+    _insert_chats(connection, [item for item in accepted if item.chat is not None])
+    cursor = connection.execute(
+        _SQL["insert_items"],
+        {
+            "channel_ids": [item.channel_id for item in accepted],
+            "chats": [item.chat for item in accepted],
+            "received_ats": [item.received_at for item in accepted],
+            "messages": [item.message for item in accepted],
+            "digests": [digest(item.message) if item.message is not None else None for item in accepted],
+            "raws": [item.raw for item in accepted],
+            "headers": [item.headers for item in accepted],
+            "stages": [item.stage for item in accepted],
+            "reasons": [item.reason for item in accepted],
+        },
+    )
+    ledger.enter(
+        connection,
+        {
+            "accepted": len(accepted),
+            IGNORED: sum(item.stage == IGNORED for item in accepted),
+            DEAD: sum(item.stage == DEAD for item in accepted),
+        },
+    )
+    ids = {id(item): inbox_id for item, (inbox_id,) in zip(accepted, cursor.fetchall(), strict=True)}
+    _insert_unread(connection, [(ids[id(item)], item) for item in accepted if item.stage == DEAD])
     return [ids.get(id(item)) for item in items]
 
 

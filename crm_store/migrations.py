@@ -4,7 +4,11 @@ from glob import escape
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 from yoyo import get_backend, read_migrations
+
+MIGRATION_LOCK = 7_283_649_105
+"""Key of the advisory lock that one migrator at a time holds."""
 
 FOLDER = Path(__file__).parent / "schema"
 
@@ -14,14 +18,16 @@ def migrate(url: str) -> list[str]:
 
     url: `postgresql://...`.
     """
-    backend = get_backend(_driver_url(url))
-    try:
-        with backend.lock():
+    # A lock of the session: unlike a row, it does not outlive a migrator that was killed.
+    with psycopg.connect(url, autocommit=True) as session:
+        session.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        backend = get_backend(_driver_url(url))
+        try:
             pending = backend.to_apply(read_migrations(escape(str(FOLDER))))
             backend.apply_migrations(pending)
             return [migration.id for migration in pending]
-    finally:
-        backend.connection.close()
+        finally:
+            backend.connection.close()
 
 
 def pending(url: str) -> list[str]:

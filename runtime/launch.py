@@ -92,7 +92,7 @@ def postgres_identity(folder: Path, program: Path) -> Identity:
         "PostgreSQL refuses to run as root, and no other way to run it was found:\n"
         + "\n".join(met)
         + f"\nRun openchannel as an ordinary user; or put the project and {folder} where that user may go"
-        + " (for example under /srv or /opt); or name a server of your own in OPENCHANNEL_DATABASE_URL."
+        + " (for example under /srv or /opt); or name a server of your own in OPENCHANNEL_DATABASE__URL."
     )
 
 

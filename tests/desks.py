@@ -31,8 +31,8 @@ from tracker.channels import Channel, OpenChannelSettings
 from tracker.identifiers import Evidence, Identifier, email, phone
 from tracker.messages import InboundMessage, MessageKind
 from worker.hints import Hints
-from worker.process import HANDLERS, IDLE
-from worker.runner import Limits, StepRunner, Workplace, nothing_else
+from worker.process import BESIDES, HANDLERS
+from worker.runner import Limits, StepRunner, Workplace, nothing_besides
 
 SERVICE_TOKEN = "the service token of the tests"
 BOX = SecretBox("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
@@ -66,7 +66,8 @@ class Desk:
         self._database.__enter__()
         workplace = Workplace("test", self._session, self._witness, NoHints(), Limits())
         self._runners = {
-            step: StepRunner(step, HANDLERS[step], workplace, IDLE.get(step, nothing_else)) for step in INBOX_STEPS
+            step: StepRunner(step, HANDLERS[step], workplace, BESIDES.get(step, nothing_besides))
+            for step in INBOX_STEPS
         }
         dependencies = Dependencies(self._database, self.hinted.append, lambda: self.depths, hash_token(SERVICE_TOKEN))
         self._serving = serving(make_api(dependencies))

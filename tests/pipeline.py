@@ -22,8 +22,8 @@ from tracker.channels import Channel, OpenChannelSettings
 from tracker.identifiers import Identifier, messenger
 from tracker.messages import InboundMessage, MessageKind
 from worker.hints import Hints
-from worker.process import HANDLERS, IDLE
-from worker.runner import Handler, Limits, StepRunner, Workplace, nothing_else
+from worker.process import BESIDES, HANDLERS
+from worker.runner import Handler, Limits, StepRunner, Workplace, nothing_besides
 
 BOX = SecretBox("b3BlbmNoYW5uZWwtdGVzdHMtMzItYnl0ZXMtbG9uZyE=")
 MOST_ROUNDS = 10_000
@@ -156,7 +156,7 @@ class Desk:
         session, witness, hints = Session(self.options), Session(self.options), RecordingHints()
         workplace = Workplace(name, session, witness, hints, limits or Limits())
         runners = {
-            step: StepRunner(step, handler, workplace, IDLE.get(step, nothing_else))
+            step: StepRunner(step, handler, workplace, BESIDES.get(step, nothing_besides))
             for step, handler in {**HANDLERS, **(handlers or {})}.items()
         }
         worker = Worker(name, session, witness, hints, runners)

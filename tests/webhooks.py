@@ -89,7 +89,10 @@ def _whatsapp(chat: int, text: str, name: str, number: int, _details: Mapping[st
             }
         ],
     }
-    update = {"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}]}
+    update = {
+        "object": "whatsapp_business_account",
+        "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}],
+    }
     body = json.dumps(update).encode()
     digest = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     return body, {**_JSON, "x-hub-signature-256": f"sha256={digest}"}

@@ -14,7 +14,8 @@ class Channel:
 
     key: its name in the webhook's URL. account_id: the provider's id of the account, empty where it has none.
     region: ISO 3166 code in which national phone numbers are read. secrets: the valid ones, newest first (two
-    during a rotation). config: what the adapter of this kind needs besides.
+    during a rotation). config: what the adapter of this kind needs besides. unreadable: the secrets are encrypted with
+    a key that this process does not have, so nothing of the channel can be verified or signed now.
     """
 
     id: int
@@ -27,6 +28,7 @@ class Channel:
     secrets: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     active: bool = True
+    unreadable: bool = False
 
 
 class CardMode(StrEnum):

@@ -45,6 +45,13 @@ class RosterOperator:
         over_all = UNLIMITED if self.personal_limit is None else self.personal_limit - self.personal_held
         return max(0, min(here, over_all))
 
+    @property
+    def first_limit(self) -> PassedOver:
+        """Which of his limits he comes to first."""
+        if self.limit is not None and self.free == max(0, self.limit - self.held):
+            return PassedOver.AT_LIMIT
+        return PassedOver.AT_PERSONAL_LIMIT
+
     def ineligible(self, check_availability: bool) -> PassedOver | None:
         """Why he may not get a dialog now, or None if he may (D6, D7)."""
         if self.dismissed:
@@ -131,8 +138,8 @@ def _evenly(
     line = [(operator.turn, operator.position, operator.operator_id) for operator in eligible]
     heapq.heapify(line)
     free = {operator.operator_id: operator.free for operator in eligible}
-    position = {operator.operator_id: operator.position for operator in eligible}
-    full: list[int] = []
+    by_id = {operator.operator_id: operator for operator in eligible}
+    full: list[RosterOperator] = []
     turns: dict[int, int] = {}
     decisions = []
     for dialog in waiting:
@@ -149,10 +156,10 @@ def _evenly(
         turns[chosen] = turn
         free[chosen] -= 1
         if free[chosen]:
-            heapq.heapreplace(line, (turn, position[chosen], chosen))
+            heapq.heapreplace(line, (turn, by_id[chosen].position, chosen))
         else:
             heapq.heappop(line)
-            full.append(chosen)
+            full.append(by_id[chosen])
     return Plan(tuple(decisions), turns, turn)
 
 
@@ -160,9 +167,10 @@ def _strictly(
     waiting: Sequence[WaitingDialog], eligible: Sequence[RosterOperator], ineligible: _Ineligible, turn: int
 ) -> Plan:
     """D3: the first of the roster who has not let it pass; when all have, it starts again at the head."""
-    line = [operator.operator_id for operator in sorted(eligible, key=lambda operator: operator.position)]
+    by_id = {operator.operator_id: operator for operator in eligible}
+    line = sorted(by_id, key=lambda operator_id: by_id[operator_id].position)
     free = {operator.operator_id: operator.free for operator in eligible}
-    full: list[int] = []
+    full: list[RosterOperator] = []
     turns: dict[int, int] = {}
     decisions = []
     for dialog in waiting:
@@ -184,7 +192,7 @@ def _strictly(
         free[chosen] -= 1
         if not free[chosen]:
             line.remove(chosen)
-            full.append(chosen)
+            full.append(by_id[chosen])
     return Plan(tuple(decisions), turns, turn)
 
 
@@ -197,11 +205,13 @@ def _to_all(
     return Plan(decisions, {}, turn)
 
 
-def _with_full(ineligible: _Ineligible, full: Sequence[int]) -> _Ineligible:
+def _with_full(ineligible: _Ineligible, full: Sequence[RosterOperator]) -> _Ineligible:
     """Who was filled up by this plan's earlier decisions is at his limit for the later ones."""
-    if not full:
-        return ineligible
-    return {**ineligible, PassedOver.AT_LIMIT: (*ineligible.get(PassedOver.AT_LIMIT, ()), *full)}
+    passed_over = dict(ineligible)
+    for operator in full:
+        why = operator.first_limit
+        passed_over[why] = (*passed_over.get(why, ()), operator.operator_id)
+    return passed_over
 
 
 _Policy = Callable[[Sequence[WaitingDialog], Sequence[RosterOperator], _Ineligible, int], Plan]

@@ -62,6 +62,9 @@ class Identifier(BaseModel):
 
 # Phones
 
+PHONE_LENGTH = 250
+"""Characters in which a phone may be written; the library reads no more either."""
+
 
 def phone(
     written: str, evidence: Evidence, region: str | None = None, blocked: Collection[str] = ()
@@ -130,6 +133,8 @@ def _phone(e164: str, written: str, evidence: Evidence, blocked: Collection[str]
 
 
 def _read_phone(written: str, region: str | None) -> phonenumbers.PhoneNumber | None:
+    if len(written) > PHONE_LENGTH:  # nobody's phone, and normalising it would take quadratic time
+        return None
     if region and (national := _parse(written, region)) and _is_complete(national):
         return national
     compact = _SEPARATORS.sub("", unicodedata.normalize("NFKC", written)).removeprefix("tel:")

@@ -8,10 +8,14 @@ from crm_store.inbox import ClaimedItem
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Items that run together, in the order of each chat. more: claimed items were left out."""
+    """Items that run together, in the order of each chat.
+
+    more: claimed items were left out. suspects_left: those left out that are under suspicion and first of their chat.
+    """
 
     items: tuple[ClaimedItem, ...]
     more: bool
+    suspects_left: frozenset[int] = frozenset()
 
 
 def choose(lines: Sequence[Sequence[ClaimedItem]], limit: int, only: Collection[int] | None = None) -> Batch:
@@ -20,29 +24,36 @@ def choose(lines: Sequence[Sequence[ClaimedItem]], limit: int, only: Collection[
     only: ids to which the choice is restricted. Items under suspicion of having crashed a worker run in a batch
     of their own, no larger than the smallest limit among those that could come first, nor than that of any of them.
     """
-    trusted = _take(lines, limit, only, suspected=False)
-    if trusted:
-        return Batch(trusted, more=len(trusted) < sum(map(len, lines)))
-    limits = [line[0].batch_limit for line in lines if line and line[0].batch_limit is not None]
-    if not limits:
-        return Batch((), more=False)
-    suspected = _take(lines, min(limit, *limits), only, suspected=True)
-    return Batch(suspected, more=len(suspected) < sum(map(len, lines)))
+    suspects = tuple(line[0] for line in lines if line and line[0].batch_limit is not None)
+    taken = _take(lines, limit, only, suspected=False)
+    if not taken and suspects:
+        smallest = min(item.batch_limit for item in suspects if item.batch_limit is not None)
+        taken = _take(lines, min(limit, smallest), only, suspected=True)
+    left = frozenset(item.inbox_id for item in suspects).difference(item.inbox_id for item in taken)
+    return Batch(taken, more=len(taken) < sum(map(len, lines)), suspects_left=left)
 
 
 def _take(
     lines: Iterable[Sequence[ClaimedItem]], limit: int, only: Collection[int] | None, *, suspected: bool
 ) -> tuple[ClaimedItem, ...]:
+    """The lines take turns, the longest waiting first: a flood in one chat does not stand before all others."""
     taken: list[ClaimedItem] = []
-    for line in lines:
-        for item in line:
-            if len(taken) >= limit:
-                return tuple(taken)
+    open_lines = [iter(line) for line in sorted((line for line in lines if line), key=lambda line: line[0].inbox_id)]
+    while open_lines:
+        still_open = []
+        for line in open_lines:
+            item = next(line, None)
+            if item is None:
+                continue
             if (item.batch_limit is not None) is not suspected or (only is not None and item.inbox_id not in only):
-                break  # what stands behind it has to wait for it
+                continue  # what stands behind it has to wait for it
             if item.batch_limit is not None:
                 if item.batch_limit <= len(taken):
-                    break
+                    continue
                 limit = min(limit, item.batch_limit)
+            if len(taken) >= limit:
+                return tuple(taken)
             taken.append(item)
+            still_open.append(line)
+        open_lines = still_open
     return tuple(taken)

@@ -12,12 +12,12 @@ from celery import Celery
 from celery.apps.worker import Worker
 from celery.platforms import SecurityWarning
 
-from config.topology import TASK_QUEUES, Step
+from config.topology import STEPS_OF_ROLE, Step, WorkerRole
 from crm_store.database import DatabaseOptions, Session
 from crm_store.secrets import SecretBox
 from worker.delivery import Delivery
 from worker.hints import Hints
-from worker.runner import Handler, Idle, Limits, StepRunner, Workplace, nothing_else
+from worker.runner import Besides, Handler, Limits, StepRunner, Workplace, nothing_besides
 from worker.steps.bind_chat import bind_chat
 from worker.steps.crm_lookup import crm_lookup
 from worker.steps.distribute import distribute, serve_due_backlogs
@@ -36,7 +36,7 @@ HANDLERS: Mapping[Step, Handler] = {
     Step.RESPOND: respond,
 }
 
-IDLE: Mapping[Step, Idle] = {Step.DISTRIBUTE: serve_due_backlogs}
+BESIDES: Mapping[Step, Besides] = {Step.DISTRIBUTE: serve_due_backlogs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ def run_worker(
     limits: Limits,
     delivery_options: DeliveryOptions,
     handlers: Mapping[Step, Handler] = HANDLERS,
+    role: WorkerRole = WorkerRole.ALL,
 ) -> int:
     """Work in this process until SIGTERM; returns the exit code.
 
@@ -68,10 +69,11 @@ def run_worker(
     session, witness = Session(database), Session(database, asynchronous_commit=True)
     delivery = Delivery(session, box, hints, delivery_options.timeout, delivery_options.retry_for)
     watched = Hints(app)  # for the watchdog's thread
-    watchdog = Watchdog(lambda: any(watched.depths(list(Step)).values()))
+    steps = STEPS_OF_ROLE[role]
+    watchdog = Watchdog(lambda: any(watched.depths(steps).values()))
     workplace = Workplace(name, session, witness, hints, limits)
     for step, handler in handlers.items():
-        runner = StepRunner(step, handler, workplace, IDLE.get(step, nothing_else))
+        runner = StepRunner(step, handler, workplace, BESIDES.get(step, nothing_besides))
         register(app, step, run_items(runner), watchdog.consumed)
     register(app, Step.DELIVER, delivery.run, watchdog.consumed)
     app.finalize()
@@ -81,7 +83,7 @@ def run_worker(
         hostname=f"openchannel@{name}",
         pool_cls="solo",
         concurrency=1,
-        queues=list(TASK_QUEUES),
+        queues=[step.value for step in steps],
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
@@ -91,7 +93,6 @@ def run_worker(
     try:
         worker.start()
     finally:
-        delivery.close()
         session.close()
         witness.close()
     return int(worker.exitcode or 0)

@@ -10,7 +10,7 @@ The order of things, and what a kill between any two of them leaves behind:
 import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -45,13 +45,13 @@ class Outcome:
 Handler = Callable[[Connection, Sequence[ClaimedItem], Carried], Outcome]
 """A step's work on a batch, within the caller's transaction."""
 
-Idle = Callable[[Connection], Outcome]
-"""What a step does when it was hinted and no item may enter."""
+Besides = Callable[[Session], Sequence[Step]]
+"""What a step does besides its items, after them and in transactions of its own; returns which steps have work now."""
 
 
-def nothing_else(_connection: Connection) -> Outcome:
-    """Most steps do nothing without items."""
-    return Outcome(())
+def nothing_besides(_session: Session) -> Sequence[Step]:
+    """Most steps have nothing to do but their items."""
+    return ()
 
 
 FRESH = 0.05
@@ -91,13 +91,22 @@ class Workplace:
     limits: Limits
 
 
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What an attempt left: named items whose chats others have, whether more wait, items under suspicion."""
+
+    left: tuple[int, ...] = ()
+    more: bool = False
+    suspects_left: frozenset[int] = frozenset()
+
+
 class StepRunner:
     """Runs one step in this process. Not safe for use by several threads."""
 
-    def __init__(self, step: Step, handler: Handler, workplace: Workplace, idle: Idle = nothing_else) -> None:
+    def __init__(self, step: Step, handler: Handler, workplace: Workplace, besides: Besides = nothing_besides) -> None:
         self._step = step
         self._handler = handler
-        self._idle = idle
+        self._besides = besides
         self._worker = workplace.worker
         self._session = workplace.session
         self._witness = workplace.witness
@@ -116,20 +125,25 @@ class StepRunner:
             if time.monotonic() - self._settled_at > SETTLE_INTERVAL:
                 self._settle()
             waited = FRESH if named else 0.0
-            left, more = self._attempt(named, self._limits.batch, waited, None, carried)
+            tried = self._attempt(named, self._limits.batch, waited, None, carried)
+            if tried.suspects_left:  # trusted items go first, but not for ever
+                again = self._attempt(tried.suspects_left, len(tried.suspects_left), 0.0, tried.suspects_left, carried)
+                tried = replace(tried, more=tried.more or again.more)
+            for step in self._besides(self._session):
+                self._hints.publish_if_idle(step)
         except DatabaseAwayError as error:
             log.warning("step_waits_for_database", error=error)
             return
-        if left and tries < MOST_TRIES:
+        if tried.left and tries < MOST_TRIES:
             time.sleep(0.005 * (tries + 1))  # their chats are in another worker's hands, for some milliseconds
-            self._hints.publish(self._step, left, tries + 1)
-        if more:
+            self._hints.publish(self._step, tried.left, tries + 1)
+        if tried.more:
             self._hints.publish_if_idle(self._step)
 
     def _attempt(
         self, named: Collection[int], limit: int, waited: float, only: frozenset[int] | None, carried: Carried
-    ) -> tuple[tuple[int, ...], bool]:
-        """Run one batch, and its halves if it fails. Returns named items left to others, and if more wait."""
+    ) -> _Tried:
+        """Run one batch, and its halves if it fails."""
         batch_id: int | None = None
         batch = Batch((), more=False)
         outcome = Outcome(())
@@ -146,24 +160,24 @@ class StepRunner:
                     inbox.move(connection, self._step, outcome.moves)
                     costs.enter(connection, self._step, len(batch.items), time.perf_counter() - began)
                     failures.end_batch(connection, batch_id)
-                else:
-                    outcome = self._idle(connection)
         except CrashedBeforeError:
             self._settle()
-            return (), True
+            return _Tried(more=True)
         except DatabaseAwayError:
             self._strike_out(batch_id)
+            # A batch may have been written down without our knowing its id: strike out all of ours before the next.
+            self._known_connection = None
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, it is written down and retried
             self._strike_out(batch_id)
-            return (), self._after_error(batch.items, error, carried)
+            return _Tried(more=self._after_error(batch.items, error, carried))
         except BaseException:  # the process is being stopped
             self._strike_out(batch_id)
             raise
         self._hint_next(outcome)
         if batch.items:
             log.info("step_done", items=len(batch.items), seconds=round(time.perf_counter() - began, 4))
-        return claim.left, claim.full or batch.more
+        return _Tried(claim.left, claim.full or batch.more, batch.suspects_left)
 
     def _begin(self, items: Sequence[ClaimedItem]) -> int:
         assert self._identity is not None  # noqa: S101  set before the claim

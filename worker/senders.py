@@ -1,6 +1,7 @@
 """Sending to channels. So far the custom channel: a signed POST to its callback URL (Standard Webhooks)."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -32,12 +33,15 @@ class Refused:
 
 
 Result = Delivered | TryAgain | Refused
-Sender = Callable[[httpx.Client, Channel, LeasedDelivery], Result]
+Sender = Callable[[httpx.AsyncClient, Channel, LeasedDelivery], Awaitable[Result]]
+
+LONGEST_PAUSE = 300.0
+"""Seconds that a receiver may ask us to wait; he may ask again."""
 
 _RETRIED_STATUSES = frozenset({408, 409, 425, 429})
 
 
-def send_custom(client: httpx.Client, channel: Channel, delivery: LeasedDelivery) -> Result:
+async def send_custom(client: httpx.AsyncClient, channel: Channel, delivery: LeasedDelivery) -> Result:
     """POST the message to the channel's `callback_url`, signed with its newest secret.
 
     `webhook-id` is the idempotency key: a receiver that has seen it answers 2xx and does nothing.
@@ -45,6 +49,8 @@ def send_custom(client: httpx.Client, channel: Channel, delivery: LeasedDelivery
     url = channel.config.get("callback_url")
     if not isinstance(url, str) or not url:
         return Refused("the channel has no callback_url in its config")
+    if channel.unreadable:
+        return TryAgain("the channel's secret cannot be decrypted")
     if not channel.secrets:
         return Refused("the channel has no secret to sign with")
     body = orjson.dumps(
@@ -64,12 +70,13 @@ def send_custom(client: httpx.Client, channel: Channel, delivery: LeasedDelivery
         "webhook-signature": sign(channel.secrets[0], message_id, timestamp, body),
     }
     try:
-        response = client.post(url, content=body, headers=headers)
+        # The answer's body is of no interest, and may be endless: only its head is read.
+        async with client.stream("POST", url, content=body, headers=headers) as response:
+            return _read_answer(response)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         return Refused("the channel's callback_url is not a URL")
     except httpx.HTTPError as error:
         return TryAgain(type(error).__name__)
-    return _read_answer(response)
 
 
 def _read_answer(response: httpx.Response) -> Result:
@@ -83,9 +90,10 @@ def _read_answer(response: httpx.Response) -> Result:
 
 def _retry_after(response: httpx.Response) -> float | None:
     try:
-        return min(float(response.headers["retry-after"]), 300.0)
+        seconds = float(response.headers["retry-after"])
     except (KeyError, ValueError):
         return None
+    return min(seconds, LONGEST_PAUSE) if math.isfinite(seconds) and seconds > 0 else None
 
 
 SENDERS: Mapping[str, Sender] = {"custom": send_custom}

@@ -291,6 +291,7 @@ CREATE UNIQUE INDEX dialogs_one_open_per_chat ON dialogs (chat_id) WHERE status 
 CREATE INDEX dialogs_waiting ON dialogs (open_channel_id, status, id) WHERE status IN ('queued', 'offered');
 CREATE INDEX dialogs_held ON dialogs (operator_id, open_channel_id)
     WHERE operator_id IS NOT NULL AND status <> 'closed';
+CREATE INDEX dialogs_of_chat ON dialogs (chat_id, id);
 CREATE INDEX dialogs_of_card ON dialogs (card_id);
 
 -- Whether a dialog counts against its operator's limits under an open channel's setting `counted` (D7).

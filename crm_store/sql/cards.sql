@@ -31,12 +31,8 @@ JOIN cards ON cards.id = owner.card_id
 WHERE cards.matched
 
 -- name: lock_cards
-SELECT
-    id, type::text, name, created_at,
-    EXISTS (SELECT FROM identifiers WHERE remembered_card_id = cards.id)
-FROM cards WHERE id = ANY(%(card_ids)s)
-ORDER BY id
-FOR NO KEY UPDATE
+-- Read them in a statement of its own: this one's snapshot may be older than what it has waited for.
+SELECT id FROM cards WHERE id = ANY(%(card_ids)s) ORDER BY id FOR NO KEY UPDATE
 
 -- name: read_cards
 SELECT
@@ -96,7 +92,7 @@ UPDATE cards SET
     END
 FROM unnest(%(card_ids)s::bigint[], %(types)s::card_type[], %(source_ids)s::bigint[], %(responsible_ids)s::bigint[])
     AS given (id, type, source_id, responsible_id)
-WHERE cards.id = given.id AND cards.type = 'provisional'
+WHERE cards.id = given.id AND cards.type = 'provisional' AND cards.live_id IS NULL
 
 -- name: ensure_sources
 INSERT INTO sources (name) SELECT name FROM unnest(%(names)s::text[]) AS given (name) ORDER BY name

@@ -50,14 +50,16 @@ FROM unnest(
 
 -- name: edit
 UPDATE messages SET text = %(text)s, edited_at = %(at)s
-WHERE chat_id = %(chat_id)s AND external_id = %(target)s AND direction = 'in'
+WHERE chat_id = %(chat_id)s AND external_id = %(target)s AND external_id <> '' AND direction = 'in'
 
 -- name: delete
-UPDATE messages SET deleted_at = %(at)s WHERE chat_id = %(chat_id)s AND external_id = %(target)s
+-- Messages of ours have no external id so far: an event without a target must not find them all.
+UPDATE messages SET deleted_at = %(at)s
+WHERE chat_id = %(chat_id)s AND external_id = %(target)s AND external_id <> ''
 
 -- name: react
 UPDATE messages SET reactions = jsonb_set(coalesce(reactions, '{}'), ARRAY[%(customer_id)s::text], to_jsonb(%(text)s::text))
-WHERE chat_id = %(chat_id)s AND external_id = %(target)s
+WHERE chat_id = %(chat_id)s AND external_id = %(target)s AND external_id <> ''
 
 -- name: lock_one
 SELECT id FROM chats WHERE id = %(chat_id)s FOR NO KEY UPDATE

@@ -117,16 +117,25 @@ WHERE id = %(dialog_id)s
 UPDATE dialogs SET status = 'closed', closed_at = now() WHERE id = %(dialog_id)s
 
 -- name: set_timers
--- An earlier deadline that is set already stays.
+-- An earlier deadline that is set already stays; the generation tells that somebody has set it since.
 INSERT INTO timers (kind, open_channel_id, dialog_id, due_at)
 SELECT %(kind)s, open_channel_id, 0, now() + %(seconds)s * interval '1 second'
 FROM unnest(%(open_channel_ids)s::bigint[]) AS given (open_channel_id) ORDER BY open_channel_id
 ON CONFLICT (kind, open_channel_id, dialog_id) DO UPDATE
-SET due_at = excluded.due_at, generation = timers.generation + 1
-WHERE timers.due_at > excluded.due_at
+SET due_at = least(timers.due_at, excluded.due_at), generation = timers.generation + 1
+
+-- name: read_timers
+SELECT open_channel_id, generation FROM timers
+WHERE kind = %(kind)s AND open_channel_id = ANY(%(open_channel_ids)s) AND dialog_id = 0
 
 -- name: clear_timers
-DELETE FROM timers WHERE kind = %(kind)s AND open_channel_id = ANY(%(open_channel_ids)s) AND dialog_id = 0
+-- Unless they were set anew since they were read.
+DELETE FROM timers USING unnest(%(open_channel_ids)s::bigint[], %(generations)s::bigint[]) AS given (id, generation)
+WHERE kind = %(kind)s AND open_channel_id = given.id AND dialog_id = 0 AND timers.generation = given.generation
+
+-- name: postpone_timer
+UPDATE timers SET due_at = now() + %(seconds)s * interval '1 second', generation = generation + 1
+WHERE kind = %(kind)s AND open_channel_id = %(open_channel_id)s AND dialog_id = 0
 
 -- name: due_timers
 SELECT open_channel_id FROM timers WHERE kind = %(kind)s AND due_at <= now() ORDER BY due_at LIMIT %(limit)s

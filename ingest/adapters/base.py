@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import orjson
@@ -17,6 +18,9 @@ from tracker.messages import InboundMessage
 from tracker.texts import clean
 
 JSON_DEPTH_LIMIT = 64
+
+MOST_EVENTS = 3000
+"""In one body. The largest that a provider promises is WhatsApp's, with 1,000 updates."""
 
 PUBLIC_BODY_LIMIT = 256 * 1024
 """Bytes of a body that anybody may send without a signature."""
@@ -168,10 +172,17 @@ def _without_strings(body: bytes) -> bytes:
 def parse(adapter: Adapter, request: WebhookRequest, channel: Channel) -> list[ParsedEvent]:
     """Read a verified request. Never raises: what cannot be read is returned with its error and its bytes."""
     try:
-        events = list(adapter.slices(request))
+        events = _bounded(adapter.slices(request))
     except Exception as error:  # noqa: BLE001 - whatever it is, it loses only this
         return [ParsedEvent(raw=request.body, error=_describe(error))]
     return [parse_slice(adapter, event, channel, request.received_at) for event in events]
+
+
+def _bounded(slices: Iterable[Slice]) -> list[Slice]:
+    events = list(islice(slices, MOST_EVENTS + 1))
+    if len(events) > MOST_EVENTS:
+        raise ParseError(f"a body may have {MOST_EVENTS} events")
+    return events
 
 
 def parse_slice(adapter: Adapter, event: Slice, channel: Channel, received_at: datetime) -> ParsedEvent:

@@ -13,6 +13,9 @@ MOST_FIELDS = 200
 FIELD_LENGTH = 64 * 1024
 """Bytes of one field of a multipart form."""
 
+CHARSETS = ("ascii", "utf-8", "utf-16", "iso8859", "cp12", "cp866", "koi8", "gb", "big5", "shift_jis", "euc_")
+"""Beginnings of the names, as Python gives them, of charsets that a form may be in."""
+
 _JOINED = ", "
 
 Fields = dict[str, str]
@@ -41,10 +44,12 @@ def _join(pairs: list[tuple[str, str]]) -> Fields:
 
 
 def _charset(written: bytes) -> str:
+    """The named charset if browsers know it: others (punycode, idna) take quadratic time, or are none of text."""
     try:
-        return codecs.lookup(written.decode("ascii")).name if written else "utf-8"
+        name = codecs.lookup(written.decode("ascii")).name if written else "utf-8"
     except (LookupError, UnicodeDecodeError, ValueError):
         return "utf-8"
+    return name if name.startswith(CHARSETS) else "utf-8"
 
 
 def _decode(value: bytes, charset: str) -> str:

@@ -122,7 +122,7 @@ class System:
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """What the database says, past the product."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
-            return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]
+            return connection.execute(query, parameters).fetchall()
 
     def value(self, query: str, *parameters: Any) -> Any:
         """The only value of a query."""

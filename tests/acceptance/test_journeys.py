@@ -121,9 +121,7 @@ def test_two_thousand_messages_are_distributed_by_the_rules(system: System) -> N
     assert set(system.post_all(webhooks, at_once=60)) == {200}
     assert system.drained().done == 2000
 
-    given = dict(
-        system.rows("SELECT operator_id, count(*) FROM dialogs WHERE open_channel_id = %s GROUP BY 1", evenly)
-    )
+    given = dict(system.rows("SELECT operator_id, count(*) FROM dialogs WHERE open_channel_id = %s GROUP BY 1", evenly))
     assert sum(given.values()) == 750
     assert max(given.values()) - min(given.values()) <= 1, f"D13: {given}"
     assert set(given) == set(operators)

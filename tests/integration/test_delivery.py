@@ -101,7 +101,6 @@ class _delivery:  # noqa: N801  reads as a function
         return self._delivery
 
     def __exit__(self, *_: object) -> None:
-        self._delivery.close()
         self._session.close()
 
 

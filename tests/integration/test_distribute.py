@@ -134,7 +134,7 @@ def test_operators_with_a_personal_limit_are_decided_about_one_after_the_other(d
     slow, worker = Session(desk.options), desk.worker()
     with ThreadPoolExecutor(1) as pool:
         with slow.transaction() as connection:
-            step.serve_backlogs(connection, desks.lock_open_channels(connection, [one]))
+            step.serve_backlog(connection, one)
             waiting = pool.submit(worker.run, Step.DISTRIBUTE)
             while desk.blocked_sessions() == 0:
                 assert not waiting.done(), "it must wait"

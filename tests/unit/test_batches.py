@@ -29,7 +29,7 @@ def test_trusted_items_go_first():
 def test_suspects_run_with_the_smallest_of_their_limits():
     """A batch of suspects is no larger than the smallest limit among those that could come first."""
     batch = choose([line(1, 4, 4), line(2, 2, 2), line(3, 8)], 10)
-    assert ids(batch) == [10, 11]
+    assert ids(batch) == [10, 20]
     assert batch.more
 
 
@@ -45,7 +45,7 @@ def test_suspects_and_trusted_never_mix():
 
 def test_the_limit_holds_and_says_that_more_waits():
     """A batch never has more than the step's limit."""
-    assert choose([line(1, None, None), line(2, None)], 2) == Batch(tuple(line(1, None, None)), more=True)
+    assert choose([line(1, None, None)], 1) == Batch(tuple(line(1, None)), more=True)
     assert not choose([line(1, None, None)], 2).more
 
 
@@ -85,3 +85,16 @@ def test_a_batch_takes_beginnings_of_lines(lines, limit, only):
         assert batch.more is (len(batch.items) < sum(map(len, lines)))
     elif only is None:
         assert not lines, "something is always done where something waits"
+
+
+def test_a_flood_in_one_chat_leaves_room_for_the_others():
+    """The lines take turns, the longest waiting first, whatever the chats' ids."""
+    flood = [ClaimedItem(inbox_id=100 + n, chat_id=1, chat_seq=n) for n in range(50)]
+    other = [ClaimedItem(inbox_id=90, chat_id=9, chat_seq=1), ClaimedItem(inbox_id=200, chat_id=9, chat_seq=2)]
+    assert ids(choose([flood, other], 4)) == [90, 100, 200, 101]
+
+
+def test_suspects_that_were_left_out_are_named():
+    """So that the runner gives them a batch of their own, however many trusted ones keep coming."""
+    batch = choose([line(1, None), line(2, 4, 4), line(3, 1)], 10)
+    assert (ids(batch), batch.suspects_left) == ([10], {20, 30})

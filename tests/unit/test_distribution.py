@@ -142,7 +142,7 @@ def test_no_plan_passes_a_limit(distribution):
     assert Counter(chosen(made)) == {1: 2, 2: 1, None: 2}
     assert chosen(made)[3:] == [None, None], "D8: the younger ones wait"
     last = made.decisions[-1]
-    assert (last.rule, set(last.passed_over[PassedOver.AT_LIMIT])) == ("D8", {1, 2})
+    assert (last.rule, last.passed_over) == ("D8", {PassedOver.AT_LIMIT: (1,), PassedOver.AT_PERSONAL_LIMIT: (2,)})
 
 
 def test_free_slots():
@@ -194,9 +194,12 @@ def test_everybody_is_chosen_or_passed_over_with_one_reason(distribution, operat
     for decision in made.decisions:
         named = _explained(decision) + ([decision.operator_id] if decision.operator_id else [])
         assert sorted(named) == everybody
-        for why in (PassedOver.DISMISSED, PassedOver.OFFLINE, PassedOver.AT_PERSONAL_LIMIT):
+        for why in (PassedOver.DISMISSED, PassedOver.OFFLINE):
             for operator_id in decision.passed_over.get(why, ()):
                 assert by_id[operator_id].ineligible(available) is why
+        for why in (PassedOver.AT_LIMIT, PassedOver.AT_PERSONAL_LIMIT):  # before the plan, or filled up by it
+            for operator_id in decision.passed_over.get(why, ()):
+                assert by_id[operator_id].ineligible(available) is why or by_id[operator_id].first_limit is why
 
 
 @given(_rosters, _dialogs, st.booleans())

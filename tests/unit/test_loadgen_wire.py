@@ -43,9 +43,9 @@ def read(planned: Planned, later: float = 0) -> InboundMessage:
     return event.message
 
 
-def test_every_kind_has_synthetic_customers():
-    """A new adapter asks for its synthetic provider."""
-    assert set(ADAPTERS) == KINDS
+def test_every_synthetic_kind_has_an_adapter():
+    """The synthetic providers send what there is an adapter for."""
+    assert set(ADAPTERS) >= KINDS
 
 
 def test_every_webhook_is_accepted_and_read():

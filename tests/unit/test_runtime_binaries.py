@@ -67,9 +67,9 @@ def test_too_old_broken_and_half_installed_servers_are_passed_over(nothing_insta
 
 def test_what_is_missing_is_named_with_its_packages(nothing_installed: Path) -> None:
     """And with the setting that makes it unnecessary."""
-    with pytest.raises(BinaryMissingError, match=r"apt-get install postgresql.*OPENCHANNEL_DATABASE_URL"):
+    with pytest.raises(BinaryMissingError, match=r"apt-get install postgresql.*OPENCHANNEL_DATABASE__URL"):
         find_postgres()
-    with pytest.raises(BinaryMissingError, match=r"redis-server.*OPENCHANNEL_BROKER_URL"):
+    with pytest.raises(BinaryMissingError, match=r"redis-server.*OPENCHANNEL_BROKER__URL"):
         find_valkey()
 
 

@@ -139,17 +139,16 @@ def _write(
     newly_bound = {
         sighting.chat_id: (binding.card_id, binding.bound_by) for sighting, binding in bindings if binding.bound_by
     }
-    with connection.pipeline():
-        if made:
-            cards.insert(connection, made)
-        if newly_bound:
-            chats.bind(connection, newly_bound)
-        if book.additions:
-            cards.add_identifiers(connection, book.additions)
-        if book.newly_remembered:
-            cards.remember(connection, book.newly_remembered)
-        if book.filled_names:
-            cards.fill_names(connection, book.filled_names)
+    if made:
+        cards.insert(connection, made)
+    if newly_bound:
+        chats.bind(connection, newly_bound)
+    if book.additions:
+        cards.add_identifiers(connection, book.additions)
+    if book.newly_remembered:
+        cards.remember(connection, book.newly_remembered)
+    if book.filled_names:
+        cards.fill_names(connection, book.filled_names)
 
 
 def _append_history(connection: Connection, items: Iterable[ClaimedItem], messages: Mapping[int, ItemMessage]) -> None:
@@ -178,6 +177,8 @@ def _entry(item: ClaimedItem, message: InboundMessage) -> InboundEntry:
 
 def _change_history(connection: Connection, chat_id: int, message: InboundMessage) -> bool:
     """Edits, deletions and reactions change what is there (C5); False if it is not there."""
+    if not message.target:
+        return False
     match message.kind:
         case MessageKind.EDIT:
             return chats.edit(connection, chat_id, message.target, message.text, message.sent_at)

@@ -3,19 +3,25 @@
 Lock order: chats (by the claim), open channels by id, operators with a personal limit by id, dialogs, timers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
 
 from config.topology import Step
 from crm_store import chats, desks, dialogs, inbox
 from crm_store.chats import ChatContext
-from crm_store.database import Connection
+from crm_store.database import Connection, Session
 from crm_store.desks import LockedOpenChannel, RosterRow
 from crm_store.dialogs import DialogEvent, Load, NewDialog, OpenDialog
+from crm_store.errors import DatabaseAwayError
 from crm_store.inbox import ClaimedItem, Move
 from tracker.channels import Distribution, OpenChannelSettings
 from tracker.dialogs import DialogStatus, after_customer_message
 from tracker.distribution import RosterOperator, free_slots, plan
 from worker.runner import Carried, Outcome
+
+log = structlog.get_logger(__name__)
 
 BACKLOG_RETRY = 120.0
 """Seconds after which a backlog is tried again in any case (D8)."""
@@ -29,22 +35,62 @@ MOST_BACKLOGS = 20
 def distribute(connection: Connection, items: Sequence[ClaimedItem], _carried: Carried) -> Outcome:
     """See the module."""
     contexts = chats.contexts(connection, {item.chat_id for item in items})
-    desk_ids = {context.open_channel_id for context in contexts.values()}
-    desk_ids |= set(dialogs.due_backlogs(connection, MOST_BACKLOGS))
-    locked = desks.lock_open_channels(connection, desk_ids)
+    rostered = _lock_desks(connection, {context.open_channel_id for context in contexts.values()})
     dialog_ids = _ensure_dialogs(connection, items, contexts)
-    more = serve_backlogs(connection, locked)
+    more = _serve_backlogs(connection, rostered)
     return Outcome(
         [Move(item.inbox_id, inbox.stage_after(Step.DISTRIBUTE), dialog_id=dialog_ids[item.chat_id]) for item in items],
         also_hint=(Step.DISTRIBUTE,) if more else (),
     )
 
 
-def serve_due_backlogs(connection: Connection) -> Outcome:
-    """Try the backlogs that are due, where there is no item to distribute."""
-    due = dialogs.due_backlogs(connection, MOST_BACKLOGS)
-    more = serve_backlogs(connection, desks.lock_open_channels(connection, due)) if due else False
-    return Outcome((), also_hint=(Step.DISTRIBUTE,) if more else ())
+def serve_due_backlogs(session: Session) -> Sequence[Step]:
+    """Try the backlogs that are due, each in a transaction of its own: one that fails holds up no other.
+
+    Returns DISTRIBUTE if there is more to be distributed at once. Raises DatabaseAwayError.
+    """
+    with session.transaction() as connection:
+        due = dialogs.due_backlogs(connection, MOST_BACKLOGS)
+    more = [open_channel_id for open_channel_id in due if _serve_due_backlog(session, open_channel_id)]
+    return (Step.DISTRIBUTE,) if more else ()
+
+
+def _serve_due_backlog(session: Session, open_channel_id: int) -> bool:
+    try:
+        with session.transaction() as connection:
+            return serve_backlog(connection, open_channel_id)
+    except DatabaseAwayError:
+        raise
+    except Exception:
+        log.exception("backlog_failed", open_channel=open_channel_id)
+        with session.transaction() as connection:
+            dialogs.postpone_backlog_timer(connection, open_channel_id, BACKLOG_RETRY)
+        return False
+
+
+def serve_backlog(connection: Connection, open_channel_id: int) -> bool:
+    """Lock one open channel and distribute what waits in it. Returns whether there is more at once."""
+    return _serve_backlogs(connection, _lock_desks(connection, {open_channel_id}))
+
+
+@dataclass(frozen=True, slots=True)
+class _RosteredDesk:
+    """A locked open channel with its roster. timer: the generation of its backlog timer, before anything was read."""
+
+    desk: LockedOpenChannel
+    roster: Sequence[RosterRow]
+    timer: int | None
+
+
+def _lock_desks(connection: Connection, open_channel_ids: Collection[int]) -> list[_RosteredDesk]:
+    """Lock open channels, and the operators of their rosters who have a personal limit."""
+    locked = desks.lock_open_channels(connection, open_channel_ids)
+    timers = dialogs.backlog_timers(connection, open_channel_ids)
+    rosters = desks.read_rosters(connection, open_channel_ids)
+    limited = {row.operator_id for roster in rosters.values() for row in roster if row.personal_limit is not None}
+    if limited:
+        desks.lock_operators(connection, limited)
+    return [_RosteredDesk(desk, rosters.get(desk.id, ()), timers.get(desk.id)) for desk in locked]
 
 
 def _ensure_dialogs(
@@ -88,24 +134,21 @@ def _note_messages(
         )
 
 
-def serve_backlogs(connection: Connection, locked: Sequence[LockedOpenChannel]) -> bool:
+def _serve_backlogs(connection: Connection, rostered: Sequence[_RosteredDesk]) -> bool:
     """Distribute what waits in these locked open channels, as far as there are free slots.
 
     Returns whether there is more to be distributed at once.
     """
-    dialogs.clear_backlog_timers(connection, [desk.id for desk in locked])
-    rosters = desks.read_rosters(connection, [desk.id for desk in locked])
-    limited = {row.operator_id for roster in rosters.values() for row in roster if row.personal_limit is not None}
-    if limited:
-        desks.lock_operators(connection, limited)
     soon: list[int] = []
     later: list[int] = []
-    for desk in locked:
-        taken = _serve(connection, desk, rosters.get(desk.id, ()))
+    for each in rostered:
+        taken = _serve(connection, each.desk, each.roster)
         if taken == MOST_AT_ONCE:
-            soon.append(desk.id)
-        elif dialogs.waits_on(connection, desk.id):
-            later.append(desk.id)
+            soon.append(each.desk.id)
+        elif dialogs.waits_on(connection, each.desk.id):
+            later.append(each.desk.id)
+    # Only those that nobody has set anew since they were read: what made one due again may not have been seen.
+    dialogs.clear_backlog_timers(connection, {each.desk.id: each.timer for each in rostered if each.timer is not None})
     if soon:
         dialogs.set_backlog_timers(connection, soon, 0.0)
     if later:
