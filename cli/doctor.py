@@ -89,7 +89,7 @@ def _with_database(
     try:
         yield from look_at_secrets(secret_box(settings), known.channels.values())
     except (SettingsError, SecretKeyError) as error:
-        yield broken("secrets", str(error), "mend it; no webhook is taken while that is so")
+        yield broken("secrets", str(error), "mend it: the web process needs it, and the workers")
     yield from look_at_channels(known.channels.values())
     rosters = desks.read_rosters(connection, [one.id for one in known.open_channels.values()])
     yield from look_at_rosters(known, rosters, diagnosis.waiting(connection))

@@ -17,8 +17,10 @@ def webhook_instructions(settings: Settings, kind: str, key: str, secret: str) -
                 f"  curl 'https://api.telegram.org/bot<TOKEN>/setWebhook' -d url={url} \\",
                 f"       -d secret_token={secret}",
             ]
-        case "whatsapp":
+        case "whatsapp" | "messenger" | "instagram":
             lines.append("in the Meta app, subscribe to `messages` with this URL and the channel's verify_token")
+        case "vk":
+            lines.append(f"in the community's Callback API settings, give this URL and the secret key {secret}")
         case "custom":
             lines.append(f"sign with {secret} (Standard Webhooks); see docs/adapters.md")
         case "livechat":

@@ -23,6 +23,8 @@ def any_secret(kind: str) -> str:
     """A secret that has the form of this kind's."""
     if kind == "custom":
         return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    if kind == "vk":
+        return secrets.token_hex(20)  # letters and digits only, at most 50
     return secrets.token_urlsafe(32)
 
 

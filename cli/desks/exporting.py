@@ -17,7 +17,7 @@ _HEADER = """\
 WIDTH = 110
 
 
-class _Dumper(yaml.SafeDumper):
+class Dumper(yaml.SafeDumper):
     """Writes everything out: aliases are not read."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
@@ -62,7 +62,7 @@ def export_desk(known: Known) -> str:
             for one in known.channels.values()
         ],
     }
-    return _HEADER + yaml.dump(desk, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH)
+    return _HEADER + yaml.dump(desk, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=WIDTH)
 
 
 def _roster(known: Known, roster: Iterable[Named]) -> Iterable[str | dict[str, str]]:

@@ -22,7 +22,7 @@ def look_at_secrets(box: SecretBox, channels: Iterable[KnownChannel]) -> Iterato
     if unreadable:
         yield broken(
             "secrets",
-            f"the secrets of {', '.join(unreadable)} cannot be read; no webhook is taken while that is so",
+            f"the secrets of {', '.join(unreadable)} cannot be read: their webhooks are refused",
             "add the key with which they were encrypted to OPENCHANNEL_SECRET_KEY, or give the secrets anew with "
             "`openchannel apply`",
         )

@@ -1,0 +1,302 @@
+"""Desks as files on real PostgreSQL: applied, applied again, exported, and applied once more."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from cli.desks.exporting import Dumper, export_desk
+from cli.desks.plan import Plan
+from cli.desks.reading import parse_desk
+from cli.desks.writing import carry_out, plan_desk
+from crm_store import administration, desks, dialogs
+from crm_store.database import DatabaseOptions, Session
+from crm_store.secrets import SecretBox, hash_token
+from tests.commands import SECRET_KEY, command
+from tracker.channels import Counted, CreateWhen, Distribution
+
+pytestmark = pytest.mark.integration
+
+__all__ = ["command"]
+
+BOX = SecretBox(SECRET_KEY)
+DEMO = files("cli").joinpath("desks", "demo.yaml").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs" / "desks.md"
+
+SMALL = """\
+operators: [{name: Ann}, {name: Bob}]
+departments: [{name: Front desk, members: [Bob]}]
+open_channels:
+  - {name: Sales, max_dialogs: 3, roster: [Ann, {department: Front desk}]}
+channels:
+  - {key: bot, kind: telegram, open_channel: Sales}
+"""
+
+TABLES = (
+    "operators",
+    "departments",
+    "department_members",
+    "open_channels",
+    "roster_entries",
+    "roster_turns",
+    "channels",
+)
+
+
+def contents(database_url: str) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of the tables that an administrator writes, with the transactions that wrote them."""
+    with psycopg.connect(database_url) as connection:
+        return {
+            table: connection.execute(f"SELECT xmin::text, * FROM {table} ORDER BY 2, 3").fetchall()  # type: ignore[arg-type]
+            for table in (*TABLES, "timers")
+        }
+
+
+def test_the_demo_desk_is_applied_once(command, database_url):
+    """The second time it changes nothing and says so; no row is written again."""
+    first = command.done("apply", command.file(DEMO))
+    assert first.count(": added") == 8 + 1 + 3 + 5
+    assert len(re.findall(r"operator .* \(demo\): token \S{32} \(shown only now\)", first)) == 8
+    before = contents(database_url)
+    assert command.done("apply", "desk.yaml") == "nothing to change\n"
+    assert contents(database_url) == before
+
+
+def test_an_export_says_what_there_is(command, database_url):
+    """Applying it changes nothing; no secret is in it; and another database becomes the same by it."""
+    command.done("apply", command.file(DEMO))
+    exported = command.done("export")
+    assert command.done("apply", command.file(exported)) == "nothing to change\n"
+    with Session(DatabaseOptions(database_url, "test")).transaction() as connection:
+        channels = administration.read(connection).channels.values()
+    assert len(channels) == 5
+    for channel in channels:
+        assert not any(secret in exported for secret in BOX.open(channel.sealed))
+    assert exported.count("secrets: kept") == 5
+
+
+def test_a_dry_run_writes_nothing(command, database_url):
+    """It says what would be done, and shows no token."""
+    before = contents(database_url)
+    said = command.done("apply", "--dry-run", command.file(SMALL))
+    assert 'channel "bot": added' in said
+    assert said.endswith("nothing was written: this was a dry run\n")
+    assert "shown only now" not in said
+    assert contents(database_url) == before
+    assert command.done("apply", "desk.yaml").startswith(said.removesuffix("nothing was written: this was a dry run\n"))
+    assert command.done("apply", "--dry-run", "desk.yaml") == "nothing to change\n"
+
+
+def test_what_the_file_does_not_name_is_left_alone(command):
+    """Fields and whole parts; but rosters and members are replaced as written."""
+    command.done("apply", command.file(SMALL))
+    said = command.done(
+        "apply", command.file("operators: [{name: Eve}]\nopen_channels: [{name: Sales, counted: all, roster: [Eve]}]\n")
+    )
+    assert "  roster: + Eve, - Ann, - Front desk (department)\n" in said
+    exported = yaml.safe_load(command.done("export"))
+    assert [one["name"] for one in exported["operators"]] == ["Ann", "Bob", "Eve"]
+    (sales,) = exported["open_channels"]
+    assert (sales["max_dialogs"], sales["roster"]) == (3, ["Eve"])
+    assert exported["departments"] == [{"name": "Front desk", "members": ["Bob"]}]
+
+
+def test_a_mistake_changes_nothing(command, database_url):
+    """All or nothing: what is right in the file is not written either."""
+    before = contents(database_url)
+    ran = command("apply", command.file(SMALL + "  - {key: other, kind: telegram, open_channel: Sales}\n"))
+    assert ran.code == 2
+    assert ran.output == ""
+    assert ran.errors.startswith(
+        'desk.yaml:7:48: channels[1].open_channel: open channel "Sales" has the telegram channel "bot" already'
+    )
+    assert contents(database_url) == before
+
+
+def test_a_token_and_secrets_from_outside_are_taken(command, database_url):
+    """From the environment and from a file beside the desk's; they are not shown."""
+    command.set("ANNS_TOKEN", "anns-token-that-is-long-enough")
+    command.file("provider-secret\n", "secret.txt")
+    said = command.done(
+        "apply",
+        command.file(
+            "operators: [{name: Ann, token: {env: ANNS_TOKEN}}]\nopen_channels: [{name: Sales}]\n"
+            "channels: [{key: wa, kind: whatsapp, open_channel: Sales, secrets: {file: secret.txt}}]\n"
+        ),
+    )
+    assert "anns-token" not in said
+    assert "provider-secret" not in said
+    with Session(DatabaseOptions(database_url, "test")).transaction() as connection:
+        assert desks.operator_by_token(connection, hash_token("anns-token-that-is-long-enough")) == (1, "Ann")
+        (channel,) = desks.read_channels(connection, BOX)
+    assert channel.secrets == ("provider-secret",)
+    assert command.done("apply", "desk.yaml") == "nothing to change\n"
+
+
+def test_who_joins_is_tried_for_what_waits(command, database_url):
+    """D8: the backlogs of the open channels that changed are due; D2: who joins counts from now on."""
+    command.done("apply", command.file(SMALL))
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DELETE FROM timers")
+        connection.execute("UPDATE open_channels SET turn = 7")
+    command.done(
+        "apply",
+        command.file("operators: [{name: Eve}]\ndepartments: [{name: Front desk, members: [Bob, Eve]}]\n"),
+    )
+    with psycopg.connect(database_url) as connection:
+        assert dialogs.due_backlogs(connection, 5) == [1]
+        eve = connection.execute(
+            "SELECT turn FROM roster_turns JOIN operators ON operators.id = operator_id WHERE name = 'Eve'"
+        ).fetchall()
+    assert eve == [(7,)]
+
+
+def test_channels_of_a_kind_change_places(command):
+    """In one transaction, although an open channel has at most one of a kind."""
+    two = "open_channels: [{name: A}, {name: B}]\nchannels:\n"
+    line = "  - {{key: {}, kind: telegram, open_channel: {}}}\n"
+    command.done("apply", command.file(two + line.format("a", "A") + line.format("b", "B")))
+    said = command.done("apply", command.file(two + line.format("a", "B") + line.format("b", "A")))
+    assert said.count("open_channel: ") == 2
+    assert command.done("apply", "desk.yaml") == "nothing to change\n"
+
+
+def test_connect_adds_and_never_takes_away(command):
+    """The same paths as a file; an unknown region or a key in use is refused in the option's name."""
+    said = command.done(
+        "connect", "telegram", "--key", "bot", "--open-channel", "Sales", "--operator", "Ann", "--region", "de"
+    )
+    assert "operator Ann: token" in said
+    assert "-d secret_token=" in said
+    said = command.done("connect", "webform", "--key", "form", "--open-channel", "Sales", "--operator", "Bob")
+    assert "operator Bob: token" in said
+    assert "Ann" not in said
+    exported = yaml.safe_load(command.done("export"))
+    assert exported["open_channels"][0]["roster"] == ["Ann", "Bob"]
+    assert [one["region"] for one in exported["channels"]] == ["DE", None]
+    again = command("connect", "livechat", "--key", "bot", "--open-channel", "Other")
+    assert (again.code, again.errors) == (2, 'connect: --key: the key "bot" is in use; choose another\n')
+    wrong = command("connect", "livechat", "--key", "a b", "--open-channel", "Other", "--region", "UK")
+    assert "connect: --key: may hold letters" in wrong.errors
+    assert 'connect: --region: "UK" is no region' in wrong.errors
+    second = command("connect", "telegram", "--key", "bot2", "--open-channel", "Sales")
+    assert 'open channel "Sales" has the telegram channel "bot" already' in second.errors
+    missing = command("connect", "whatsapp", "--key", "wa", "--open-channel", "Sales")
+    assert "set it in CHANNEL_SECRET" in missing.errors
+
+
+def test_the_example_of_the_documentation_is_applied(command):
+    """Every block of docs/desks.md that is a desk."""
+    command.set("SHOP_WHATSAPP_SECRET", "secret-of-the-app")
+    command.file("a-token-of-anns-that-is-long\n", "ann.token")
+    blocks = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        command.done("apply", command.file(block))
+        assert command.done("apply", "desk.yaml") == "nothing to change\n"
+
+
+# Desks at random ---------------------------------------------------------------------------------------------------
+
+_names = st.text(
+    st.characters(codec="utf-8", exclude_categories=("C", "Zl", "Zp", "Zs"), exclude_characters="\0"),
+    min_size=1,
+    max_size=12,
+) | st.sampled_from(
+    ["NO", "true", "~", "12", "1.5", "- x", "a: b", "#", "null", "*a", "&b", "!c", "'", '"', "A b", "1e5"]
+)
+_texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(-1e9, 1e9, allow_nan=False) | _texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@st.composite
+def random_desks(draw: st.DrawFn) -> dict[str, object]:
+    """A desk that can be applied, as the file would say it."""
+    operators = draw(st.lists(_names, max_size=4, unique=True))
+    departments = draw(st.lists(_names, max_size=2, unique=True))
+    open_channels = draw(st.lists(_names, max_size=3, unique=True))
+    some = st.lists(st.sampled_from(operators), unique=True) if operators else st.just([])
+    entries = [{"operator": name} for name in operators] + [{"department": name} for name in departments]
+    feeds = draw(
+        st.lists(
+            st.tuples(st.sampled_from(open_channels), st.sampled_from(["telegram", "webform", "custom", "livechat"])),
+            unique=True,
+        )
+        if open_channels
+        else st.just([])
+    )
+    return {
+        "operators": [
+            {"name": name, "personal_limit": draw(st.none() | st.integers(1, 9)), "dismissed": draw(st.booleans())}
+            for name in operators
+        ],
+        "departments": [{"name": name, "members": draw(some)} for name in departments],
+        "open_channels": [
+            {
+                "name": name,
+                "active": draw(st.booleans()),
+                "distribution": draw(st.sampled_from(Distribution)).value,
+                "max_dialogs": draw(st.none() | st.integers(1, 99)),
+                "counted": draw(st.sampled_from(Counted)).value,
+                "create_when": draw(st.none() | st.sampled_from([one.value for one in CreateWhen])),
+                "nobody_available_text": draw(_texts),
+                "roster": draw(st.permutations(entries)) if entries and draw(st.booleans()) else [],
+            }
+            for name in open_channels
+        ],
+        "channels": [
+            {
+                "key": f"key-{number}",
+                "kind": kind,
+                "open_channel": open_channel,
+                "name": draw(_names),
+                "account_id": draw(_names),
+                "region": draw(st.sampled_from([None, "NO", "DE"])),
+                "config": draw(st.dictionaries(_names, _json, max_size=3)),
+                "active": draw(st.booleans()),
+            }
+            for number, (open_channel, kind) in enumerate(feeds)
+        ],
+    }
+
+
+def _apply(session: Session, text: str) -> Plan:
+    with session.transaction() as connection:
+        plan, known = plan_desk(connection, "random", parse_desk("random", text, Path(), {}), lambda: BOX)
+        carry_out(connection, plan, known)
+    return plan
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    derandomize=True,
+)
+@given(desk=random_desks())
+def test_any_desk_survives_apply_and_export(database_url, desk):
+    """Applied twice it changes nothing the second time; what is exported says the same, and changes nothing."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"TRUNCATE {', '.join(TABLES)}, timers CASCADE")  # type: ignore[arg-type]
+    session = Session(DatabaseOptions(database_url, "test"))
+    try:
+        text = yaml.dump(desk, Dumper=Dumper, allow_unicode=True, sort_keys=False)
+        _apply(session, text)
+        assert _apply(session, text) == Plan()
+        with session.transaction() as connection:
+            exported = export_desk(administration.read(connection))
+        assert _apply(session, exported) == Plan()
+        with session.transaction() as connection:
+            assert export_desk(administration.read(connection)) == exported
+    finally:
+        session.close()

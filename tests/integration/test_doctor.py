@@ -1,0 +1,355 @@
+"""`openchannel doctor`: every finding, produced on purpose, on real servers."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from pydantic import SecretStr
+
+from cli.desks.reading import parse_desk
+from cli.desks.writing import carry_out, plan_desk
+from cli.diagnosis.broker import look_at_broker
+from cli.diagnosis.database import look_at_server
+from cli.diagnosis.findings import Finding, Status, worst
+from cli.doctor import examine
+from config.settings import BrokerSettings, DatabaseSettings, Settings
+from config.topology import Step
+from crm_store.database import DatabaseOptions, Session
+from crm_store.diagnosis import Server
+from crm_store.secrets import SecretBox
+from runtime.ports import free_port
+from tests.commands import SECRET_KEY
+from worker.app import make_app
+from worker.clock import Clock, ClockOptions
+from worker.hints import Hints
+
+pytestmark = pytest.mark.integration
+
+OTHER_KEY = "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg="
+
+DESK = """\
+operators: [{name: Ann}]
+open_channels: [{name: Sales, roster: [Ann]}]
+channels: [{key: bot, kind: telegram, open_channel: Sales}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch, tmp_path):
+    """No settings of the machine."""
+    for name in os.environ:
+        if name.startswith("OPENCHANNEL_") and not name.startswith("OPENCHANNEL_TEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+class Desk:
+    """A desk whose servers are there, and whatever a test does to it."""
+
+    def __init__(self, database_url: str, broker_url: str, folder: Path) -> None:
+        self.database_url = database_url
+        self.broker_url = broker_url
+        self.folder = folder
+        self.session = Session(DatabaseOptions(database_url, "test"))
+        self.secret_key: str | None = SECRET_KEY
+        self.visibility_timeout = 60.0
+
+    def apply(self, text: str) -> None:
+        """Apply a desk's file."""
+        with self.session.transaction() as connection:
+            wish = parse_desk("desk.yaml", text, Path(), {})
+            carry_out(connection, *plan_desk(connection, "desk.yaml", wish, lambda: SecretBox(SECRET_KEY)))
+
+    def execute(self, query: str) -> None:
+        """Do something to the database."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            connection.execute(query)  # type: ignore[arg-type]
+
+    def examine(self) -> dict[str, Finding]:
+        """The findings by check; the worst of each."""
+        settings = Settings(
+            data_dir=self.folder,
+            secret_key=SecretStr(self.secret_key) if self.secret_key else None,
+            database=DatabaseSettings(url=SecretStr(self.database_url)),
+            broker=BrokerSettings(url=SecretStr(self.broker_url), visibility_timeout=self.visibility_timeout),
+        )
+        findings: dict[str, Finding] = {}
+        for finding in examine(settings):
+            known = findings.get(finding.check, finding)
+            findings[finding.check] = finding if worst([finding, known]) is not known.status else known
+        assert all(finding.finding for finding in findings.values())
+        assert all(bool(finding.action) is (finding.status is not Status.OK) for finding in findings.values())
+        return findings
+
+
+@pytest.fixture
+def desk(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Desk]:
+    """A desk with one channel and one operator, who is online."""
+    desk = Desk(database_url, broker_url, tmp_path)
+    desk.apply(DESK)
+    desk.execute("UPDATE operators SET online = true, seen_at = now()")
+    yield desk
+    desk.session.close()
+
+
+def tick(desk: Desk) -> None:
+    """A clock ticks once, and is killed."""
+    Clock(desk.session, Hints(make_app(desk.broker_url)), ClockOptions()).tick()
+
+
+def test_a_healthy_desk(desk):
+    """Nothing but the test server's own settings is found, once a clock and a worker are there."""
+    tick(desk)
+    with psycopg.connect(desk.database_url, application_name="openchannel worker"):
+        findings = desk.examine()
+    bad = {check for check, finding in findings.items() if finding.status is not Status.OK}
+    assert bad <= {"fsync", "full_page_writes", "synchronous_commit"}
+    assert {"postgresql", "migrations", "broker", "broker_policy", "visibility", "task_queues"} <= findings.keys()
+    assert {"clock", "workers", "lag", "ledger", "dead_letters", "outbox"} <= findings.keys()
+    assert {"secrets", "adapters", "rosters"} <= findings.keys()
+    assert "PostgreSQL" in findings["postgresql"].finding
+
+
+def test_postgresql_away(desk):
+    """A finding, not a crash; the broker is looked at all the same."""
+    desk.database_url = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    findings = desk.examine()
+    assert findings["postgresql"].status is Status.BROKEN
+    assert "cannot be reached" in findings["postgresql"].finding
+    assert findings["broker"].status is Status.OK
+
+
+def test_the_broker_away(desk):
+    """A finding; what needs PostgreSQL alone is looked at."""
+    tick(desk)
+    desk.broker_url = f"redis://127.0.0.1:{free_port()}/0"
+    findings = desk.examine()
+    assert findings["broker"].status is Status.BROKEN
+    assert "goes on by itself" in findings["broker"].action
+    assert findings["clock"].status is Status.OK
+    assert "task_queues" not in findings
+
+
+def test_nothing_is_set(tmp_path):
+    """Neither server is named and none runs on this machine: two findings."""
+    findings = {finding.check: finding for finding in examine(Settings(data_dir=tmp_path))}
+    assert findings.keys() == {"broker", "postgresql"}
+    assert "OPENCHANNEL_DATABASE__URL" in findings["postgresql"].finding
+
+
+def test_a_database_without_a_schema(desk, empty_database_url):
+    """And nothing is made by looking."""
+    desk.database_url = empty_database_url
+    finding = desk.examine()["migrations"]
+    assert (finding.status, finding.action) == (Status.BROKEN, "run `openchannel migrate`")
+    assert "0001_spine" in finding.finding
+    with psycopg.connect(empty_database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+
+def test_no_clock(desk):
+    """None was ever seen; or the last one has stopped signing; one that ends well signs off."""
+    assert desk.examine()["clock"].status is Status.BROKEN
+    tick(desk)
+    assert desk.examine()["clock"].status is Status.OK
+    desk.execute("UPDATE clocks SET seen_at = now() - interval '16 seconds'")
+    assert desk.examine()["clock"].status is Status.BROKEN
+    stop = threading.Event()
+    clock = Clock(desk.session, Hints(make_app(desk.broker_url)), ClockOptions(interval=0.01))
+    thread = threading.Thread(target=clock.run, args=(stop,))
+    thread.start()
+    deadline = time.monotonic() + 10
+    while desk.examine()["clock"].status is Status.BROKEN and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert desk.examine()["clock"].status is Status.OK
+    stop.set()
+    thread.join(10)
+    assert desk.examine()["clock"].status is Status.BROKEN
+
+
+def test_no_worker(desk):
+    """Nobody waits for tasks, and nobody is connected."""
+    finding = desk.examine()["workers"]
+    assert (finding.status, finding.action) == (Status.BROKEN, "start `openchannel worker`, one per core")
+
+
+def test_work_that_waits(desk):
+    """A warning after ten seconds, broken after a minute; what to do depends on the queue and on the workers."""
+    desk.execute("INSERT INTO inbox_state (inbox_id, stage, due_at) VALUES (1, 'bind_chat', now() - interval '20 s')")
+    desk.execute("INSERT INTO ledger VALUES ('accepted', 1)")
+    finding = desk.examine()["lag"]
+    assert (finding.status, finding.action) == (Status.WARNING, "start `openchannel worker`")
+    assert "bind_chat: the oldest has waited 20 s" in finding.finding
+    desk.execute("UPDATE inbox_state SET due_at = now() - interval '2 minutes'")
+    with psycopg.connect(desk.database_url, application_name="openchannel worker"):
+        idle = desk.examine()["lag"]
+        assert (idle.status, "clock" in idle.action) == (Status.BROKEN, True)
+        assert Hints(make_app(desk.broker_url)).publish(Step.BIND_CHAT)
+        queued = desk.examine()
+        assert "1 tasks are queued" in queued["lag"].finding
+        assert "more workers" in queued["lag"].action
+        assert queued["task_queues"].finding == "bind_chat 1"
+
+
+def test_a_ledger_that_does_not_balance(desk):
+    """A defect of ours."""
+    desk.execute("INSERT INTO ledger VALUES ('accepted', 1)")
+    finding = desk.examine()["ledger"]
+    assert finding.status is Status.BROKEN
+    assert "accepted=1" in finding.finding
+
+
+def test_dead_letters_and_messages_that_were_given_up(desk):
+    """Counted; a warning, for the rest goes on."""
+    desk.execute("INSERT INTO inbox_state (inbox_id, stage) VALUES (1, 'dead')")
+    desk.execute(
+        "INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback) "
+        "VALUES (1, 'parse', 'unparsable', '', 1, '', '')"
+    )
+    desk.execute("INSERT INTO chats (channel_id, external_id) VALUES (1, 'x')")
+    desk.execute(
+        "INSERT INTO outbox (channel_id, chat_id, seq, state) VALUES (1, 1, 1, 'failed'), (1, 1, 2, 'held'), "
+        "(1, 1, 3, 'held')"
+    )
+    findings = desk.examine()
+    assert findings["dead_letters"].finding == "1 dead letters, 1 of the last day"
+    assert findings["outbox_failed"].finding == "1 messages to customers were given up"
+    assert findings["outbox_held"].finding == "2 messages wait for a way to send them"
+    assert {findings[check].status for check in ("dead_letters", "outbox_failed", "outbox_held")} == {Status.WARNING}
+
+
+def test_secrets_that_cannot_be_read(desk):
+    """No key opens them, there is no key, or it is none; and an old key that is still needed."""
+    desk.secret_key = OTHER_KEY
+    assert desk.examine()["secrets"].status is Status.BROKEN
+    assert "the secrets of bot cannot be read" in desk.examine()["secrets"].finding
+    desk.secret_key = "no key"
+    assert "must be 32 bytes" in desk.examine()["secrets"].finding
+    desk.secret_key = None
+    assert "OPENCHANNEL_SECRET_KEY: must be set" in desk.examine()["secrets"].finding
+    desk.secret_key = f"{OTHER_KEY},{SECRET_KEY}"
+    finding = desk.examine()["secrets_key"]
+    assert (finding.status, finding.action) == (Status.WARNING, "run `openchannel channels reencrypt`")
+
+
+def test_a_channel_without_an_adapter(desk):
+    """Broken while it is active."""
+    desk.execute("UPDATE channels SET kind = 'pigeon'")
+    assert desk.examine()["adapters"].status is Status.BROKEN
+    desk.execute("UPDATE channels SET active = false")
+    assert desk.examine()["adapters"].status is Status.WARNING
+
+
+def test_nobody_is_there(desk):
+    """An empty roster, nobody online and how many wait; not if availability does not matter, or nothing feeds it."""
+    desk.execute("UPDATE operators SET online = false")
+    desk.execute("INSERT INTO chats (channel_id, external_id) VALUES (1, 'x')")
+    desk.execute("INSERT INTO dialogs (open_channel_id, chat_id, status) VALUES (1, 1, 'queued')")
+    finding = desk.examine()["rosters"]
+    assert (finding.status, finding.finding) == (Status.WARNING, 'nobody of "Sales" is online; 1 dialogs wait')
+    desk.apply("open_channels: [{name: Sales, check_availability: false}]")
+    assert desk.examine()["rosters"].status is Status.OK
+    desk.apply("open_channels: [{name: Sales, roster: []}]")
+    assert 'the roster of "Sales" is empty' in desk.examine()["rosters"].finding
+    desk.apply("channels: [{key: bot, active: false}]")
+    assert desk.examine()["rosters"].status is Status.OK
+    desk.execute("DELETE FROM dialogs; DELETE FROM chats; DELETE FROM channels")
+    assert desk.examine()["desk"].finding == "no channel is connected"
+
+
+def test_the_broker_is_set_otherwise(desk):
+    """It may throw tasks away, or tasks lie with a worker that is gone."""
+    with redis.Redis.from_url(desk.broker_url) as client:
+        before = client.config_get("maxmemory-policy")["maxmemory-policy"]
+        client.zadd("unacked_index", {"task": time.time() - 1000})
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            findings = desk.examine()
+        finally:
+            client.config_set("maxmemory-policy", before)
+    assert "maxmemory-policy is allkeys-lru" in findings["broker_policy"].finding
+    assert findings["unacknowledged"].finding.startswith("1 tasks of workers that are gone")
+    desk.visibility_timeout = 5
+    assert findings["visibility"].status is Status.OK
+    assert desk.examine()["visibility"].status is Status.WARNING
+
+
+def test_a_worker_that_waits_for_tasks_is_seen(desk):
+    """As Celery's workers do on Redis: a blocking pop, in the same database."""
+    with redis.Redis.from_url(desk.broker_url) as client:
+        thread = threading.Thread(target=client.brpop, args=(["a queue"],), kwargs={"timeout": 3})
+        thread.start()
+        time.sleep(0.3)
+        seen = look_at_broker(desk.broker_url, 60, 30)
+        thread.join()
+    assert seen.consumers is True
+    assert look_at_broker(desk.broker_url, 60, 30).consumers is False
+
+
+GOOD = {
+    "server_version": "18.1",
+    "server_version_num": "180001",
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "10000",
+    "max_connections": "100",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "connections", "found"),
+    [
+        ({}, 10, {}),
+        ({"server_version_num": "140009"}, 10, {"postgresql": Status.BROKEN}),
+        ({"fsync": "off"}, 10, {"fsync": Status.WARNING}),
+        ({"full_page_writes": "off"}, 10, {"full_page_writes": Status.WARNING}),
+        ({"synchronous_commit": "off"}, 10, {"synchronous_commit": Status.WARNING}),
+        ({"idle_session_timeout": "60000"}, 10, {"idle_session_timeout": Status.WARNING}),
+        ({"idle_in_transaction_session_timeout": "0"}, 10, {"idle_in_transaction_timeout": Status.WARNING}),
+        ({}, 90, {"connections": Status.WARNING}),
+    ],
+)
+def test_settings_of_postgresql(changed, connections, found):
+    """Each of them alone."""
+    findings = look_at_server(Server(GOOD | changed, connections), DatabaseOptions("", "doctor"))
+    assert {one.check: one.status for one in findings if one.status is not Status.OK} == found
+
+
+def test_the_command_in_a_process_of_its_own(desk):
+    """JSON that a program can read; exit code 1 if something is broken, 0 with warnings only."""
+    environment = {
+        **os.environ,
+        "OPENCHANNEL_DATABASE__URL": desk.database_url,
+        "OPENCHANNEL_BROKER__URL": desk.broker_url,
+        "OPENCHANNEL_SECRET_KEY": SECRET_KEY,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+
+    def doctor(*options: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "cli", "doctor", *options]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    ran = doctor("--json")
+    assert (ran.returncode, ran.stderr) == (1, "")
+    report = json.loads(ran.stdout)
+    assert report["status"] == "broken"
+    assert Counter(one["status"] for one in report["findings"] if one["check"] in ("clock", "workers")) == {"broken": 2}
+    assert all(one.keys() == {"check", "status", "finding", "action"} for one in report["findings"])
+    assert "BROKEN   clock: no clock runs" in doctor().stdout
+    tick(desk)
+    desk.execute("UPDATE operators SET online = false")
+    with psycopg.connect(desk.database_url, application_name="openchannel worker"):
+        ran = doctor()
+    assert ran.returncode == 0, ran.stdout
+    assert 'WARNING  rosters: nobody of "Sales" is online' in ran.stdout
