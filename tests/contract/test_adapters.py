@@ -1,9 +1,7 @@
 """What holds for every adapter: proofs, isolation of slices, texts that can be stored."""
 
 import contextlib
-import copy
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,6 +11,7 @@ from hypothesis import strategies as st
 from ingest.adapters.base import JSON_DEPTH_LIMIT, ParsedEvent, ParseError, SignatureError, load_json, parse
 from ingest.adapters.registry import ADAPTERS, UnknownKindError, adapter_for
 from tests.contract.adapter_requests import CASES, NEW, OLD, SIGNED_CASES, WRONG, Case, as_json, with_headers
+from tests.contract.odd_bodies import odd, places, replaced
 from tracker.messages import CUSTOMER_KINDS
 
 pytestmark = pytest.mark.contract
@@ -195,43 +194,6 @@ def test_brackets_in_strings_do_not_hide_the_depth():
     with pytest.raises(ParseError, match="deeper"):
         load_json(body.encode())
     assert load_json(json.dumps(["[" * 500, "\\", '"[[']).encode())[0] == "[" * 500
-
-
-Path = tuple[str | int, ...]
-
-
-def places(value: object, path: Path = ()) -> Iterator[Path]:
-    yield path
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, child in children:
-        yield from places(child, (*path, name))
-
-
-def replaced(value: object, path: Path, new: object) -> object:
-    if not path:
-        return new
-    whole = copy.deepcopy(value)
-    part = whole
-    for name in path[:-1]:
-        part = part[name]  # type: ignore[index]
-    part[path[-1]] = new  # type: ignore[index]
-    return whole
-
-
-odd = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.integers(10**30, 10**40)
-    | st.floats(allow_nan=False)
-    | st.sampled_from(
-        ["", "\x00", "\ud800", "private", "kicked", "text", "image", "edit", "contacts", "9" * 600, "{}"]
-    ),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "type", "from"]), inner, max_size=3)
-    ),
-    max_leaves=5,
-)
 
 
 @every_kind
