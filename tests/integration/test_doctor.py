@@ -72,7 +72,7 @@ class Desk:
     def execute(self, query: str) -> None:
         """Do something to the database."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
-            connection.execute(query)  # type: ignore[arg-type]
+            connection.execute(query)
 
     def examine(self) -> dict[str, Finding]:
         """The findings by check; the worst of each."""

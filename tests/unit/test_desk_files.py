@@ -290,7 +290,8 @@ def test_what_is_not_said_is_not_given():
     """So that it can be left as it is; an empty roster is one."""
     desk = parse_desk(FILE, "open_channels:\n  - name: A\n  - {name: B, roster: []}\noperators:\n", Path(), {})
     assert [(one.given, one.roster) for one in desk.open_channels] == [({}, None), ({}, ())]
-    assert desk.operators == desk.channels == ()
+    assert not desk.operators
+    assert not desk.channels
 
 
 def test_secrets_come_from_where_they_are(tmp_path):
