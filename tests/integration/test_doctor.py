@@ -7,103 +7,25 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
-import redis
-from pydantic import SecretStr
 
-from cli.desks.reading import parse_desk
-from cli.desks.writing import carry_out, plan_desk
-from cli.diagnosis.broker import look_at_broker
-from cli.diagnosis.database import look_at_server
-from cli.diagnosis.findings import Finding, Status, worst
-from cli.doctor import examine
-from config.settings import BrokerSettings, DatabaseSettings, Settings
+from cli.diagnosis.findings import Status
 from config.topology import Step
-from crm_store.database import DatabaseOptions, Session
-from crm_store.diagnosis import Server
-from crm_store.secrets import SecretBox
 from runtime.ports import free_port
 from tests.commands import SECRET_KEY
+from tests.doctors import Desk, alone, desk, tick
 from worker.app import make_app
 from worker.clock import Clock, ClockOptions
 from worker.hints import Hints
 
 pytestmark = pytest.mark.integration
 
+__all__ = ["Desk", "alone", "desk"]
+
 OTHER_KEY = "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg="
-
-DESK = """\
-operators: [{name: Ann}]
-open_channels: [{name: Sales, roster: [Ann]}]
-channels: [{key: bot, kind: telegram, open_channel: Sales}]
-"""
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch, tmp_path):
-    """No settings of the machine."""
-    for name in os.environ:
-        if name.startswith("OPENCHANNEL_") and not name.startswith("OPENCHANNEL_TEST_"):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-
-
-class Desk:
-    """A desk whose servers are there, and whatever a test does to it."""
-
-    def __init__(self, database_url: str, broker_url: str, folder: Path) -> None:
-        self.database_url = database_url
-        self.broker_url = broker_url
-        self.folder = folder
-        self.session = Session(DatabaseOptions(database_url, "test"))
-        self.secret_key: str | None = SECRET_KEY
-        self.visibility_timeout = 60.0
-
-    def apply(self, text: str) -> None:
-        """Apply a desk's file."""
-        with self.session.transaction() as connection:
-            wish = parse_desk("desk.yaml", text, Path(), {})
-            carry_out(connection, *plan_desk(connection, "desk.yaml", wish, lambda: SecretBox(SECRET_KEY)))
-
-    def execute(self, query: str) -> None:
-        """Do something to the database."""
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
-            connection.execute(query)
-
-    def examine(self) -> dict[str, Finding]:
-        """The findings by check; the worst of each."""
-        settings = Settings(
-            data_dir=self.folder,
-            secret_key=SecretStr(self.secret_key) if self.secret_key else None,
-            database=DatabaseSettings(url=SecretStr(self.database_url)),
-            broker=BrokerSettings(url=SecretStr(self.broker_url), visibility_timeout=self.visibility_timeout),
-        )
-        findings: dict[str, Finding] = {}
-        for finding in examine(settings):
-            known = findings.get(finding.check, finding)
-            findings[finding.check] = finding if worst([finding, known]) is not known.status else known
-        assert all(finding.finding for finding in findings.values())
-        assert all(bool(finding.action) is (finding.status is not Status.OK) for finding in findings.values())
-        return findings
-
-
-@pytest.fixture
-def desk(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Desk]:
-    """A desk with one channel and one operator, who is online."""
-    desk = Desk(database_url, broker_url, tmp_path)
-    desk.apply(DESK)
-    desk.execute("UPDATE operators SET online = true, seen_at = now()")
-    yield desk
-    desk.session.close()
-
-
-def tick(desk: Desk) -> None:
-    """A clock ticks once, and is killed."""
-    Clock(desk.session, Hints(make_app(desk.broker_url)), ClockOptions()).tick()
 
 
 def test_a_healthy_desk(desk):
@@ -126,24 +48,6 @@ def test_postgresql_away(desk):
     assert findings["postgresql"].status is Status.BROKEN
     assert "cannot be reached" in findings["postgresql"].finding
     assert findings["broker"].status is Status.OK
-
-
-def test_the_broker_away(desk):
-    """A finding; what needs PostgreSQL alone is looked at."""
-    tick(desk)
-    desk.broker_url = f"redis://127.0.0.1:{free_port()}/0"
-    findings = desk.examine()
-    assert findings["broker"].status is Status.BROKEN
-    assert "goes on by itself" in findings["broker"].action
-    assert findings["clock"].status is Status.OK
-    assert "task_queues" not in findings
-
-
-def test_nothing_is_set(tmp_path):
-    """Neither server is named and none runs on this machine: two findings."""
-    findings = {finding.check: finding for finding in examine(Settings(data_dir=tmp_path))}
-    assert findings.keys() == {"broker", "postgresql"}
-    assert "OPENCHANNEL_DATABASE__URL" in findings["postgresql"].finding
 
 
 def test_a_database_without_a_schema(desk, empty_database_url):
@@ -264,66 +168,6 @@ def test_nobody_is_there(desk):
     assert desk.examine()["rosters"].status is Status.OK
     desk.execute("DELETE FROM dialogs; DELETE FROM chats; DELETE FROM channels")
     assert desk.examine()["desk"].finding == "no channel is connected"
-
-
-def test_the_broker_is_set_otherwise(desk):
-    """It may throw tasks away, or tasks lie with a worker that is gone."""
-    with redis.Redis.from_url(desk.broker_url) as client:
-        before = client.config_get("maxmemory-policy")["maxmemory-policy"]
-        client.zadd("unacked_index", {"task": time.time() - 1000})
-        client.config_set("maxmemory-policy", "allkeys-lru")
-        try:
-            findings = desk.examine()
-        finally:
-            client.config_set("maxmemory-policy", before)
-    assert "maxmemory-policy is allkeys-lru" in findings["broker_policy"].finding
-    assert findings["unacknowledged"].finding.startswith("1 tasks of workers that are gone")
-    desk.visibility_timeout = 5
-    assert findings["visibility"].status is Status.OK
-    assert desk.examine()["visibility"].status is Status.WARNING
-
-
-def test_a_worker_that_waits_for_tasks_is_seen(desk):
-    """As Celery's workers do on Redis: a blocking pop, in the same database."""
-    with redis.Redis.from_url(desk.broker_url) as client:
-        thread = threading.Thread(target=client.brpop, args=(["a queue"],), kwargs={"timeout": 3})
-        thread.start()
-        time.sleep(0.3)
-        seen = look_at_broker(desk.broker_url, 60, 30)
-        thread.join()
-    assert seen.consumers is True
-    assert look_at_broker(desk.broker_url, 60, 30).consumers is False
-
-
-GOOD = {
-    "server_version": "18.1",
-    "server_version_num": "180001",
-    "fsync": "on",
-    "full_page_writes": "on",
-    "synchronous_commit": "on",
-    "idle_session_timeout": "0",
-    "idle_in_transaction_session_timeout": "10000",
-    "max_connections": "100",
-}
-
-
-@pytest.mark.parametrize(
-    ("changed", "connections", "found"),
-    [
-        ({}, 10, {}),
-        ({"server_version_num": "140009"}, 10, {"postgresql": Status.BROKEN}),
-        ({"fsync": "off"}, 10, {"fsync": Status.WARNING}),
-        ({"full_page_writes": "off"}, 10, {"full_page_writes": Status.WARNING}),
-        ({"synchronous_commit": "off"}, 10, {"synchronous_commit": Status.WARNING}),
-        ({"idle_session_timeout": "60000"}, 10, {"idle_session_timeout": Status.WARNING}),
-        ({"idle_in_transaction_session_timeout": "0"}, 10, {"idle_in_transaction_timeout": Status.WARNING}),
-        ({}, 90, {"connections": Status.WARNING}),
-    ],
-)
-def test_settings_of_postgresql(changed, connections, found):
-    """Each of them alone."""
-    findings = look_at_server(Server(GOOD | changed, connections), DatabaseOptions("", "doctor"))
-    assert {one.check: one.status for one in findings if one.status is not Status.OK} == found
 
 
 def test_the_command_in_a_process_of_its_own(desk):
