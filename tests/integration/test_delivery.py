@@ -31,6 +31,7 @@ class Receiver:
     calls: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     go_on: threading.Event = field(default_factory=threading.Event)
+    drips_at: str = ""
     entered: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def texts(self) -> list[str]:
@@ -51,6 +52,9 @@ def receiver() -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["content-length"]))
             state.calls.append(({name.lower(): value for name, value in self.headers.items()}, body))
             status, headers = state.answers.pop(0) if state.answers else (200, {})
+            if state.drips_at and json.loads(body)["text"] == state.drips_at:
+                self._drip()
+                return
             state.entered.release()
             state.go_on.wait(30)
             try:
@@ -61,6 +65,18 @@ def receiver() -> Iterator[Receiver]:
                 self.end_headers()
             except OSError:
                 pass  # the caller has given up
+
+        def _drip(self) -> None:
+            """A head that never ends, until the caller has hung up."""
+            never = threading.Event()
+            self.close_connection = True
+            try:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                for _ in range(1000):
+                    self.wfile.write(b"x-more: 1\r\n")
+                    never.wait(0.05)
+            except OSError:
+                pass
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -217,11 +233,21 @@ def test_no_answer_in_time_is_tried_again(desk, receiver):
     receiver.go_on.clear()
     with _delivery(desk, timeout=0.2) as delivery:
         delivery.run()
-        assert states(desk) == [("pending", 1, "ReadTimeout")]
+        assert states(desk) == [("pending", 1, "timeout")]
         receiver.go_on.set()
         run_until_done(desk, delivery)
     assert states(desk) == [("sent", 2, "")]
     assert len(set(receiver.keys())) == 1
+
+
+def test_a_receiver_that_drips_holds_up_nobody(desk, receiver):
+    """A byte now and then keeps no call alive: the whole call has a limit, and the others of the round are sent."""
+    write(desk, 1, "dripped")
+    write(desk, 2, "fine")
+    receiver.drips_at = "dripped"
+    with _delivery(desk, timeout=0.5) as delivery:
+        delivery.run()
+    assert states(desk) == [("pending", 1, "timeout"), ("sent", 1, "")]
 
 
 def test_nobody_listens(desk, delivery):

@@ -352,6 +352,35 @@ def test_an_earlier_deadline_stays(desk):
     assert desk.value("SELECT due_at < now() + interval '2 seconds' FROM timers")
 
 
+def test_a_timer_that_was_set_anew_stays(desk):
+    """D8: who tries a backlog clears the timer that he has read, not one that somebody has set since."""
+    open_channel_id = desk.open_channel("desk", ["telegram"])
+    with desk.session.transaction() as connection:
+        dialogs.set_backlog_timers(connection, [open_channel_id], 0)
+        read = dialogs.backlog_timers(connection, [open_channel_id])
+        dialogs.set_backlog_timers(connection, [open_channel_id], 0)
+        dialogs.clear_backlog_timers(connection, read)
+        assert dialogs.due_backlogs(connection, 10) == [open_channel_id]
+        dialogs.clear_backlog_timers(connection, dialogs.backlog_timers(connection, [open_channel_id]))
+        assert dialogs.due_backlogs(connection, 10) == []
+
+
+def test_a_backlog_that_cannot_be_served_holds_up_no_other(desk):
+    """D8: settings that cannot be read fail their own open channel only, and are tried again later."""
+    (operator,) = operators(desk, 1, online=False)
+    broken = desk.open_channel("broken", ["custom"], [operator])
+    desk.open_channel("desk", ["telegram"], [operator])
+    write(desk, 1, key="custom")
+    write(desk, 1)
+    with desk.session.transaction() as connection:
+        desks.set_online(connection, operator, online=True)
+    desk.execute('UPDATE open_channels SET settings = \'{"distribution": "nonsense"}\' WHERE id = %s', broken)
+    tick(desk)
+    assert statuses(desk) == ["queued", "assigned"]
+    timers = desk.rows("SELECT open_channel_id, due_at > now() + interval '100 seconds' FROM timers")
+    assert timers == [(broken, True)]
+
+
 def test_a_large_backlog_is_planned_in_portions(desk, monkeypatch):
     """D8: one transaction takes so many, and says that there is more."""
     monkeypatch.setattr(step, "MOST_AT_ONCE", 10)

@@ -369,6 +369,24 @@ def test_suspects_wait_for_the_trusted_and_are_trusted_again_when_done(desk):
     assert desk.stages() == {"ensure_card": 8, "dead": 1}
 
 
+def test_suspects_are_not_starved_by_the_trusted(desk):
+    """Each task gives them a batch of their own, after the trusted ones."""
+    suspects = say(desk, "a", "b", "c")
+    desk.execute("UPDATE inbox_state SET batch_limit = 2")
+    trusted = desk.accept(*(text_message("telegram", 100 + n, "good") for n in range(3)))
+    drain(desk, desk.worker(), [Step.CRM_LOOKUP])
+    batches: list[set[int]] = []
+
+    def look(connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
+        batches.append({item.inbox_id for item in items})
+        return HANDLERS[STEP](connection, items, carried)
+
+    desk.worker({STEP: look}).run(STEP)
+    assert batches[0] == set(trusted)
+    assert len(batches[1]) == 2
+    assert batches[1] < set(suspects)
+
+
 def test_a_living_worker_that_lost_its_connection_has_not_crashed(desk):
     """It strikes its batch out on its other session; nobody is suspected."""
     ids = say(desk, "a", "b")

@@ -97,4 +97,4 @@ def test_a_flood_in_one_chat_leaves_room_for_the_others():
 def test_suspects_that_were_left_out_are_named():
     """So that the runner gives them a batch of their own, however many trusted ones keep coming."""
     batch = choose([line(1, None), line(2, 4, 4), line(3, 1)], 10)
-    assert (ids(batch), batch.suspects_left) == ([10], {20, 30})
+    assert (ids(batch), batch.suspects_left) == ([10], frozenset({20, 30}))

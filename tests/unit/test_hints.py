@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator
 from itertools import count
 from types import SimpleNamespace
+from typing import cast
 
 import fakeredis
 import pytest
 from celery import Celery
-from kombu.entity import Queue
 from kombu.transport import redis as redis_transport
 
 from config.topology import TASK_QUEUES, Step
@@ -24,16 +24,12 @@ _brokers = count(1)
 @pytest.fixture
 def app() -> Iterator[Celery]:
     """An app on kombu's transport in memory."""
-    app = Celery("test", broker=f"memory://test-{next(_brokers)}", set_as_current=False)
-    app.conf.update(
-        task_queues=[Queue(name) for name in TASK_QUEUES],  # type: ignore[no-untyped-call]
-        task_ignore_result=True,
-        broker_transport_options={"polling_interval": 0},
-    )
+    app = make_app(f"memory://test-{next(_brokers)}")
     yield app
     with app.connection_for_write() as connection:
         for name in TASK_QUEUES:
-            connection.default_channel.queue_purge(name)
+            with connection.SimpleQueue(name) as queue:
+                queue.clear()
     app.close()
 
 
@@ -87,7 +83,7 @@ def test_hints_where_nothing_is_queued(app):
 def test_a_broker_that_is_away_never_raises_and_pauses(clock, error):
     """After a commit no error of the broker matters; for a while nothing is tried: each try costs a time-out."""
     app = Away(error)
-    hints = Hints(app)
+    hints = Hints(cast(Celery, app))
     assert not hints.publish(Step.BIND_CHAT, [1])
     assert not hints.publish(Step.BIND_CHAT, [2])
     assert app.tried == 1, "it pauses"
@@ -98,7 +94,7 @@ def test_a_broker_that_is_away_never_raises_and_pauses(clock, error):
 
 def test_an_unreadable_queue_is_no_empty_queue():
     """With the broker away the depths are unknown: the sweeper sends nothing then."""
-    hints = Hints(Away(OSError("refused")))
+    hints = Hints(cast(Celery, Away(OSError("refused"))))
     assert hints.depths([Step.BIND_CHAT]) == {}
     assert not hints.publish_if_idle(Step.BIND_CHAT)
 
@@ -106,7 +102,7 @@ def test_an_unreadable_queue_is_no_empty_queue():
 def test_a_real_app_without_a_server_never_raises():
     """Nobody listens there: no error, no task."""
     app = make_app("redis://127.0.0.1:1/0")
-    app.conf.broker_connection_timeout = 0.2
+    app.conf.broker_transport_options["max_retries"] = 0
     try:
         hints = Hints(app)
         assert not hints.publish(Step.BIND_CHAT, [1])
