@@ -9,6 +9,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 
+from crm_store.arrays import CONTEXT
 from crm_store.errors import translated
 
 Connection = psycopg.Connection[TupleRow]
@@ -46,6 +47,7 @@ class DatabaseOptions:
             "timezone": "UTC",
         }
         return {
+            "context": CONTEXT,
             "application_name": self.application_name,
             "connect_timeout": max(2, round(self.connect_timeout)),
             "options": " ".join(f"-c {name}={value}" for name, value in server_settings.items()),
