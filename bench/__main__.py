@@ -44,7 +44,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.json").write_text(json.dumps(results.as_json(ROOT), indent=2) + "\n")
     (out / "results.svg").write_text(draw(results))
-    console.print(f"written: {out / 'results.json'}, {out / 'results.svg'}")
+    console.print(f"written: {out / 'results.json'}, {out / 'results.svg'}", soft_wrap=True)
 
 
 def _run(console: Console, given: argparse.Namespace) -> Results:
@@ -59,7 +59,7 @@ def _run(console: Console, given: argparse.Namespace) -> Results:
         return results
 
     def tell(latency: Latency) -> None:
-        console.print(f"  at {latency_line(latency)}", highlight=False)
+        console.print(f"  at {latency_line(latency)}", highlight=False, soft_wrap=True)
 
     half = measure(OURS, given.seed, throughput / 2, given.latency_seconds)
     tell(half)

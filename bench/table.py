@@ -12,31 +12,27 @@ KIND_ORDER = ("web", "worker", "clock", "postgres", "valkey", "driver")
 def print_results(console: Console, results: Results) -> None:
     """Throughput and CPU of each side, the ratios, and the latencies of ours."""
     sides = results.of_sides()
-    table = Table(title=f"{len(results.stream.messages):,} messages, seed {results.stream.seed}")
-    table.add_column("side")
-    table.add_column("messages/s", justify="right")
-    table.add_column("rounds", justify="right")
-    for kind in KIND_ORDER:
-        table.add_column(kind, justify="right")
-    table.add_column("all but driver", justify="right")
+    speed = Table(title=f"{len(results.stream.messages):,} messages, seed {results.stream.seed}: messages per second")
+    for header in ("side", "median", "each round"):
+        speed.add_column(header, justify="left" if header == "side" else "right")
+    for side, rounds in sides.items():
+        speed.add_row(side, f"{results.throughput(side):,.0f}", "  ".join(f"{made.rate:,.0f}" for made in rounds))
+    console.print(speed)
+    cost = Table(title="CPU seconds per 1,000 messages")
+    for header in ("side", *KIND_ORDER, "without driver"):
+        cost.add_column(header, justify="left" if header == "side" else "right", no_wrap=True)
     for side, rounds in sides.items():
         cpu = cpu_per_thousand(rounds)
-        table.add_row(
-            side,
-            f"{results.throughput(side):,.0f}",
-            " ".join(f"{made.rate:,.0f}" for made in rounds),
-            *(f"{cpu[kind]:.2f}" if kind in cpu else "" for kind in KIND_ORDER),
-            f"{sum(seconds for kind, seconds in cpu.items() if kind != 'driver'):.2f}",
-        )
-    table.caption = "by kind of process: CPU seconds per 1,000 messages"
-    console.print(table)
+        kinds = [f"{cpu[kind]:.2f}" if kind in cpu else "" for kind in KIND_ORDER]
+        cost.add_row(side, *kinds, f"{sum(seconds for kind, seconds in cpu.items() if kind != 'driver'):.2f}")
+    console.print(cost)
     for other in ("naive", "loop"):
         ratio = results.ratio(other)
         if ratio is not None:
             console.print(f"ratio_vs_{other} = {ratio:.1f}")
     for name, latency in (("half load", results.half), (f"the knee (p99 < {LIMIT:g} s)", results.knee)):
         if latency:
-            console.print(f"{name}: {latency_line(latency)}")
+            console.print(f"{name}: {latency_line(latency)}", soft_wrap=True)
 
 
 def latency_line(latency: Latency) -> str:

@@ -89,7 +89,8 @@ class InboundMessage(BaseModel):
     """One event of a channel, normalised by its adapter.
 
     channel: key of the channel that it came in by. account_id: the provider's id of the connected account.
-    external_id: the provider's id of the message. key: what makes a repeated delivery recognisable, unique per
+    external_id: the provider's id of the message, empty where it gives none (a click).
+    key: what makes a repeated delivery recognisable, unique per
     channel (for an edit it differs from the message's own). chat_id: the external conversation, and the address
     to answer to (T12 keeps it raw). customer_id: the sender. target: the message that an edit, a deletion or a
     reaction is about. forwarded: its text is not the customer's own, so it is no evidence (T3). referral: what
@@ -101,7 +102,7 @@ class InboundMessage(BaseModel):
     channel: Text
     account_id: Text = ""
     kind: MessageKind
-    external_id: ExternalId
+    external_id: OptionalId
     key: ExternalId
     chat_id: OptionalId = ""
     customer_id: OptionalId = ""

@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 16
 """Deliveries that are leased, and sent side by side, at once."""
 
+LONGEST_CALL = 60.0
+"""Seconds that the HTTP client gives each part of a call; the whole call has less, see `timeout`."""
+
 LEASE_BEYOND_TIMEOUT = 4.0
 """A lease lasts so many times as long as a call may; the rest is for writing the result down."""
 
@@ -68,7 +71,7 @@ class Delivery:
         self._hints.publish_if_idle(Step.DELIVER)
 
     async def _send_all(self, channels: Mapping[int, Channel], leased: Sequence[LeasedDelivery]) -> list[Result]:
-        async with httpx.AsyncClient(timeout=self._timeout, follow_redirects=False) as client:
+        async with httpx.AsyncClient(timeout=LONGEST_CALL, follow_redirects=False) as client:
             return await asyncio.gather(*(self._send(client, channels, delivery) for delivery in leased))
 
     async def _send(

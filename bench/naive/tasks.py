@@ -14,7 +14,7 @@ from tracker.identifiers import Identifier
 
 app = Celery("naive", broker=os.environ["BENCH_BROKER_URL"])
 
-_retried = {"autoretry_for": (psycopg.OperationalError,), "retry_backoff": True}
+_retried: dict[str, Any] = {"autoretry_for": (psycopg.OperationalError,), "retry_backoff": True}
 _connections: list[steps.Connection] = []
 
 

@@ -35,7 +35,7 @@ class Envelope:
         referral: str = "",
         forwarded: bool = False,
     ) -> InboundMessage:
-        """Fields as in InboundMessage. Without `sent_at` it is `received_at`, without `external_id` the key.
+        """Fields as in InboundMessage. Without `sent_at` it is `received_at`.
 
         Of several identifiers with one key the first stays: adapters give the strongest evidence first. None is none.
 
@@ -45,7 +45,7 @@ class Envelope:
             channel=self.channel.key,
             account_id=self.account_id,
             kind=kind,
-            external_id=external_id or self.key,
+            external_id=external_id,
             key=self.key,
             chat_id=chat_id,
             customer_id=customer_id,
