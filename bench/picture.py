@@ -64,12 +64,12 @@ class _Page:
         self._y += 34
         yield self._text(24, "messages per second (each round a mark)")
         yield from self._throughput({side: [made.rate for made in rounds] for side, rounds in sides.items()})
-        self._y += 22
+        self._y += 36
         yield self._text(24, "CPU seconds per 1,000 messages")
         yield from self._cpu({side: cpu_per_thousand(rounds) for side, rounds in sides.items()})
         measured = [("half load", results.half), ("knee", results.knee)]
         if results.half:
-            self._y += 28
+            self._y += 36
             yield self._text(24, "openchannel: from the planned time to the last step")
             yield from self._latencies([(name, latency) for name, latency in measured if latency])
 
