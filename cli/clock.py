@@ -3,7 +3,7 @@
 import signal
 import threading
 
-from cli.composition import broker_url, database_options, process_settings
+from cli.composition import broker_url, database_options, database_url, process_settings
 from crm_store.database import Session
 from worker.app import make_app
 from worker.clock import Clock, ClockOptions
@@ -12,7 +12,7 @@ from worker.hints import Hints
 
 def clock_command() -> None:
     """Tick until SIGTERM."""
-    settings = process_settings("clock")
+    settings = process_settings("clock", database_url, broker_url)
     options = ClockOptions(
         interval=settings.clock.interval,
         stale_after=settings.clock.stale_after,

@@ -1,5 +1,7 @@
 """From settings to the values that the processes are built of."""
 
+from collections.abc import Callable
+
 from dotenv import load_dotenv
 
 from config.logging import configure_logging
@@ -11,20 +13,40 @@ MACHINE_FILE = "machine.env"
 """In the data folder of a running `openchannel up`: how other commands on this machine reach its servers."""
 
 
-def process_settings(process: str) -> Settings:
-    """Settings of one of the processes, with its logging set up. Raises SettingsError."""
+def process_settings(process: str, *needed: Callable[[Settings], object]) -> Settings:
+    """Settings of one of the processes, with its logging set up.
+
+    needed: functions of this module whose settings the process cannot do without. Raises SettingsError that names
+    all that is missing at once.
+    """
     settings = load_settings()
+    problems = [problem for need in needed if (problem := _problem(need, settings))]
+    if problems:
+        raise SettingsError("\n".join(problems))
     configure_logging(settings.log.format, settings.log.level, process)
     return settings
+
+
+def _problem(need: Callable[[Settings], object], settings: Settings) -> str:
+    try:
+        need(settings)
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+def database_url(settings: Settings) -> str:
+    """Raises SettingsError."""
+    if settings.database.url is None:
+        raise SettingsError(_missing("OPENCHANNEL_DATABASE__URL", "postgresql://user:password@host:5432/openchannel"))
+    return settings.database.url.get_secret_value()
 
 
 def database_options(settings: Settings, process: str) -> DatabaseOptions:
     """How this process reaches PostgreSQL. Raises SettingsError."""
     given = settings.database
-    if given.url is None:
-        raise SettingsError(_missing("OPENCHANNEL_DATABASE__URL", "postgresql://user:password@host:5432/openchannel"))
     return DatabaseOptions(
-        url=given.url.get_secret_value(),
+        url=database_url(settings),
         application_name=f"openchannel {process}",
         pool_size=given.pool_size,
         statement_timeout=given.statement_timeout,

@@ -9,7 +9,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
-from cli.composition import api_token, broker_url, database_options, process_settings, secret_box
+from cli.composition import api_token, broker_url, database_options, database_url, process_settings, secret_box
 from config.settings import Settings
 from config.topology import Step
 from console.app import make_api
@@ -31,7 +31,7 @@ GRACE = 8
 
 def web_command() -> None:
     """Serve until SIGTERM."""
-    settings = process_settings("web")
+    settings = process_settings("web", database_url, broker_url, secret_box, api_token)
     # uvicorn shuts down gracefully and then raises the signal again: a clean stop is exit code 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))

@@ -44,10 +44,9 @@ def accept(needs: Dependencies, operator: Operator, dialog_id: int) -> DialogSum
         (desk,) = desks.lock_open_channels(connection, [open_channel_id])
         desks.lock_operators(connection, [operator.id])
         dialog = _lock(connection, dialog_id)
+        check_accept(dialog.status, dialog.operator_id, operator.id)
         if dialog.status is DialogStatus.OFFERED:
             _accept_offer(connection, desk, dialog, operator)
-        else:
-            check_accept(dialog.status, dialog.operator_id, operator.id, eligible_for_offer=False)
         _take(connection, dialog, operator, card_ids)
         return _shown(connection, dialog_id)
 
@@ -137,7 +136,6 @@ def _accept_offer(connection: Connection, desk: LockedOpenChannel, dialog: Locke
     why_not = mine.ineligible(available)
     if why_not is not None:
         raise ActRefusedError(why_not, _WHY_NOT.get(why_not, "the dialog is not offered to you"))
-    check_accept(dialog.status, dialog.operator_id, operator.id, eligible_for_offer=True)
     passed_over = _passed_over(operators, operator.id, check_availability=available)
     dialogs.explain(connection, dialog.id, "D4", operator.id, passed_over)
 

@@ -34,7 +34,6 @@ class LockedOpenChannel:
     id: int
     settings: OpenChannelSettings
     turn: int
-    active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +167,7 @@ def lock_open_channels(connection: Connection, open_channel_ids: Collection[int]
     """Lock open channels, ascending: their distribution is decided by one transaction at a time."""
     rows = connection.execute(_SQL["lock_open_channels"], {"open_channel_ids": sorted(open_channel_ids)}).fetchall()
     return [
-        LockedOpenChannel(open_channel_id, read_settings(settings), turn, active)
-        for open_channel_id, settings, turn, active in rows
+        LockedOpenChannel(open_channel_id, read_settings(settings), turn) for open_channel_id, settings, turn in rows
     ]
 
 

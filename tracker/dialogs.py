@@ -42,16 +42,14 @@ def after_customer_message(status: DialogStatus) -> DialogStatus:
     return status
 
 
-def check_accept(status: DialogStatus, holder_id: int | None, operator_id: int, *, eligible_for_offer: bool) -> None:
-    """Whether this operator may accept the dialog (D4, D7).
+def check_accept(status: DialogStatus, holder_id: int | None, operator_id: int) -> None:
+    """Whether this operator may accept the dialog; an offered one anybody to whom it is offered (D4).
 
-    eligible_for_offer: whether an offered dialog is offered to him. Raises ActRefusedError.
+    Raises ActRefusedError.
     """
     match status:
-        case DialogStatus.OFFERED if eligible_for_offer:
-            return
         case DialogStatus.OFFERED:
-            raise ActRefusedError("not_eligible", "the dialog is not offered to you: see your limits and presence")
+            return
         case DialogStatus.ASSIGNED if holder_id == operator_id:
             return
         case DialogStatus.QUEUED:

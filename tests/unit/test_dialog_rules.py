@@ -29,22 +29,21 @@ def test_what_a_customers_message_changes(status):
 
 
 @pytest.mark.parametrize(
-    ("status", "holder", "eligible", "reason"),
+    ("status", "holder", "reason"),
     [
-        (DialogStatus.OFFERED, None, True, None),
-        (DialogStatus.OFFERED, None, False, "not_eligible"),
-        (DialogStatus.ASSIGNED, ME, False, None),
-        (DialogStatus.ASSIGNED, OTHER, True, "taken"),
-        (DialogStatus.QUEUED, None, True, "not_assigned"),
-        (DialogStatus.CLOSED, ME, True, "closed"),
-        (DialogStatus.CLOSED, OTHER, True, "closed"),
-        *((status, ME, True, "already_yours") for status in sorted(HELD)),
-        *((status, OTHER, True, "taken") for status in sorted(HELD)),
+        (DialogStatus.OFFERED, None, None),
+        (DialogStatus.ASSIGNED, ME, None),
+        (DialogStatus.ASSIGNED, OTHER, "taken"),
+        (DialogStatus.QUEUED, None, "not_assigned"),
+        (DialogStatus.CLOSED, ME, "closed"),
+        (DialogStatus.CLOSED, OTHER, "closed"),
+        *((status, ME, "already_yours") for status in sorted(HELD)),
+        *((status, OTHER, "taken") for status in sorted(HELD)),
     ],
 )
-def test_who_may_accept(status, holder, eligible, reason):
+def test_who_may_accept(status, holder, reason):
     """D4, D7: the first to accept has it; everybody else gets the reason."""
-    assert _refused(lambda: check_accept(status, holder, ME, eligible_for_offer=eligible)) == reason
+    assert _refused(lambda: check_accept(status, holder, ME)) == reason
 
 
 @pytest.mark.parametrize("status", list(DialogStatus))
