@@ -28,8 +28,8 @@ from bench.connection import Connection, request_bytes
 from bench.stream import Stream, make_stream
 from loadgen.wire import webhook
 
-CONNECTIONS = 128
-"""At the most, for every side."""
+CONNECTIONS = 256
+"""At the most, for every side. Providers open many: Telegram alone up to 100 to one bot."""
 
 PAUSE_AFTER_FAILURE = 0.2
 
