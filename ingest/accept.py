@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -50,7 +50,8 @@ class AcceptOptions:
 @dataclass(frozen=True, slots=True)
 class _Request:
     items: Sequence[NewItem]
-    future: "Future[Accepted]"
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[Accepted]"
 
 
 class Acceptor:
@@ -88,7 +89,8 @@ class Acceptor:
         """
         if not items:
             return []
-        request = _Request(items, Future())
+        loop = asyncio.get_running_loop()
+        request = _Request(items, loop, loop.create_future())
         weight = _weight(request)
         with self._lock:
             full = self._waiting >= self._options.backlog or self._waiting_bytes + weight > BACKLOG_BYTES
@@ -97,9 +99,8 @@ class Acceptor:
             self._waiting += len(items)
             self._waiting_bytes += weight
         # From here on it cannot be cancelled: the commit goes on, whether or not the caller still waits.
-        request.future.set_running_or_notify_cancel()
         self._queue.put(request)
-        return await asyncio.wrap_future(request.future)
+        return await request.future
 
     def _run(self) -> None:
         closing = False
@@ -134,11 +135,9 @@ class Acceptor:
         except Exception as error:
             if not isinstance(error, DatabaseAwayError):
                 log.exception("accept_failed")
-            for request in group:
-                request.future.set_exception(DatabaseAwayError(str(error)))
+            _tell(group, [DatabaseAwayError(str(error)) for _ in group])
         else:
-            for request, ids in zip(group, accepted, strict=True):
-                request.future.set_result(ids)
+            _tell(group, accepted)
         finally:
             with self._lock:
                 self._waiting -= sum(len(request.items) for request in group)
@@ -177,6 +176,26 @@ class Acceptor:
         if pending:
             self._on_commit(pending)
         return ids
+
+
+def _tell(group: Sequence[_Request], outcomes: Sequence[Accepted | Exception]) -> None:
+    """Answer the callers, each in its own event loop, which is woken once for all of them."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Request, Accepted | Exception]]] = {}
+    for request, outcome in zip(group, outcomes, strict=True):
+        by_loop.setdefault(request.loop, []).append((request, outcome))
+    for loop, answers in by_loop.items():
+        with suppress(RuntimeError):  # the loop was closed: nobody waits there any more
+            loop.call_soon_threadsafe(_answer, answers)
+
+
+def _answer(answers: Sequence[tuple[_Request, Accepted | Exception]]) -> None:
+    for request, outcome in answers:
+        if request.future.done():
+            continue  # its caller was cancelled; the items are committed all the same
+        if isinstance(outcome, Exception):
+            request.future.set_exception(outcome)
+        else:
+            request.future.set_result(outcome)
 
 
 def _weight(request: _Request) -> int:

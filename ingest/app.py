@@ -127,7 +127,7 @@ class WebhookEndpoint:
             method=request.method,
             url=self._url(request),
             headers=headers,
-            query=dict(request.query_params),
+            query=dict(request.query_params) if request.scope["query_string"] else {},
             body=bytes(body),
             received_at=datetime.now(UTC),
         )
