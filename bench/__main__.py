@@ -39,6 +39,7 @@ def main() -> None:
         console.print(f"[bold red]FAILED[/]  {error}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
+        console.print("stopped by a signal; nothing is written")
         sys.exit(130)
     print_results(console, results)
     out.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ _SIDE_COLOURS = {"naive": "#9aa5b1", "loop": "#6b7c93", "ours": "#2f7de1"}
 _KIND_COLOURS = {
     "web": "#2f7de1",
     "worker": "#e08a1e",
+    "courier": "#d9b310",
     "clock": "#8e5bd0",
     "postgres": "#2a9d74",
     "valkey": "#d64550",

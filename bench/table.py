@@ -6,7 +6,7 @@ from rich.table import Table
 from bench.latency import LIMIT, Latency
 from bench.results import Results, cpu_per_thousand
 
-KIND_ORDER = ("web", "worker", "clock", "postgres", "valkey", "driver")
+KIND_ORDER = ("web", "worker", "courier", "clock", "postgres", "valkey", "driver")
 
 
 def print_results(console: Console, results: Results) -> None:
