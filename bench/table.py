@@ -18,13 +18,14 @@ def print_results(console: Console, results: Results) -> None:
     for side, rounds in sides.items():
         speed.add_row(side, f"{results.throughput(side):,.0f}", "  ".join(f"{made.rate:,.0f}" for made in rounds))
     console.print(speed)
+    costs = {side: cpu_per_thousand(rounds) for side, rounds in sides.items()}
     cost = Table(title="CPU seconds per 1,000 messages")
-    for header in ("side", *KIND_ORDER, "without driver"):
-        cost.add_column(header, justify="left" if header == "side" else "right", no_wrap=True)
-    for side, rounds in sides.items():
-        cpu = cpu_per_thousand(rounds)
-        kinds = [f"{cpu[kind]:.2f}" if kind in cpu else "" for kind in KIND_ORDER]
-        cost.add_row(side, *kinds, f"{sum(seconds for kind, seconds in cpu.items() if kind != 'driver'):.2f}")
+    for header in ("process", *costs):
+        cost.add_column(header, justify="left" if header == "process" else "right")
+    for kind in KIND_ORDER:
+        cost.add_row(kind, *(f"{cpu[kind]:.2f}" if kind in cpu else "" for cpu in costs.values()))
+    sums = (sum(seconds for kind, seconds in cpu.items() if kind != "driver") for cpu in costs.values())
+    cost.add_row("all but the driver", *(f"{seconds:.2f}" for seconds in sums))
     console.print(cost)
     for other in ("naive", "loop"):
         ratio = results.ratio(other)
