@@ -77,6 +77,13 @@ class Counted(StrEnum):
     WITHOUT_CLOSING = "without_closing"
 
 
+class TypedIdentifiers(StrEnum):
+    """T8: what an identifier that somebody only typed may do."""
+
+    BIND = "bind"
+    SUGGEST = "suggest"
+
+
 AUTOMATIC_SOURCE = "automatic"
 
 
@@ -85,13 +92,16 @@ class OpenChannelSettings(BaseModel):
 
     create_when: None takes the default of the channel's kind (C3). source: `automatic` is the channel's kind and
     name (C4). max_dialogs: per operator on this open channel; None is no limit (D7). nobody_available_text: sent
-    once per dialog when nobody is eligible (D8); empty sends nothing.
+    once per dialog when nobody is eligible (D8); empty sends nothing. max_claimants: so many people may claim one phone
+    or e-mail before it is nobody's (T9).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     check_client_in_crm: bool = True
     chat_tracker: bool = True
+    typed_identifiers: TypedIdentifiers = TypedIdentifiers.BIND
+    max_claimants: int = Field(5, ge=1, le=1000)
     mode: CardMode = CardMode.LEAD
     deals: DealPolicy = DealPolicy.REUSE
     create: CreateMode = CreateMode.AUTOMATIC
