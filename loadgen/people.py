@@ -88,7 +88,7 @@ def new_person(rng: random.Random, channels: tuple[str, ...]) -> Person:
         family=family,
         country=country,
         phone=f"+{country.code}{_digits(rng, country.mobile)}",
-        email=f"{_ascii(rng, given)}.{_ascii(rng, family)}.{code[:6]}@{rng.choice(_DOMAINS)}",
+        email=f"{ascii_name(rng, given)}.{ascii_name(rng, family)}.{code[:6]}@{rng.choice(_DOMAINS)}",
         channels=tuple(rng.sample(channels, used)),
         signs_in=rng.random() < 0.3,
     )
@@ -102,7 +102,7 @@ def _digits(rng: random.Random, pattern: str) -> str:
 _NICKNAMES = ("mika", "sora", "lisa", "west", "kit", "nova", "juno", "taro")
 
 
-def _ascii(rng: random.Random, name: str) -> str:
+def ascii_name(rng: random.Random, name: str) -> str:
     """A name as it stands in e-mail addresses: without accents, or a nickname."""
     plain = unicodedata.normalize("NFKD", name.lower().replace("ı", "i").replace("ß", "ss"))
     return "".join(one for one in plain if one.isascii() and one.isalnum()) or rng.choice(_NICKNAMES)

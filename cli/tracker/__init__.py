@@ -1,0 +1,1 @@
+"""`openchannel tracker`: commands about the chat tracker."""
