@@ -55,8 +55,8 @@ class Oracle:
         proves = any(evidence == "proven" and key[0] != "messenger" for key, evidence in news)
         if proves:
             self._give_way(chat)
-        self._remember_first_phone(chat, given)
-        if self._merge_owners(chat, news) and proves:
+        self._remember_first_phone(chat, news)
+        if self._merge_owners(chat, news) or proves:
             self._give_way(chat)
         self._show_card(_card(chat).customer, chat)
 
@@ -111,12 +111,12 @@ class Oracle:
 
     # 4. The first phone is remembered
 
-    def _remember_first_phone(self, chat: Chat, given: list[tuple[Key, str]]) -> None:
-        """T5."""
+    def _remember_first_phone(self, chat: Chat, news: list[tuple[Key, str]]) -> None:
+        """T5: of a customer for whom none is remembered."""
         card = _card(chat)
         if card.customer.remembers:
             return
-        for key, _ in given:
+        for key, _ in news:
             if key[0] == "phone" and key not in self.shared and not self._ledger.remembered(key):
                 self._ledger.remember(card, key)
                 return
@@ -124,8 +124,8 @@ class Oracle:
     # 5. Identifiers that belong to another customer too
 
     def _merge_owners(self, chat: Chat, news: list[tuple[Key, str]]) -> bool:
-        """T7, T8. Whether anything was merged."""
-        merged = False
+        """T7, T8. Whether a link that is not typed merged anything."""
+        firmly = False
         for key, evidence in sorted(news, key=lambda one: EVIDENCE.index(one[1])):  # sorting keeps the message's order
             if key in self.shared:
                 continue
@@ -138,15 +138,15 @@ class Oracle:
                     self._review(card.customer, other)
                 else:
                     self._ledger.merge(card, self._ledger.card_with(other, key), typed=typed)
-                    merged = True
-        return merged
+                    firmly |= not typed
+        return firmly
 
     # When a proof comes late
 
     def _give_way(self, chat: Chat) -> None:
         """T8: contradicting proofs of one customer that only typed links join are parted."""
         cards = list(_card(chat).customer.cards)
-        for group in self._groups(cards, chat):
+        for group in self._loose_groups(cards, chat):
             former = _card(group[0])
             rest = [other for other in former.customer.chats if other not in group]
             if contradict(proofs(group), proofs(rest)):
@@ -158,10 +158,15 @@ class Oracle:
                     self._ledger.undo(merge)
                     self._review(merge.one.customer, merge.other.customer)
 
-    def _groups(self, cards: list[Card], chat: Chat) -> list[list[Chat]]:
-        """All groups but the bases: first that of the message's chat, then the others by their oldest chat."""
-        groups = [group for card in cards for group in _groups_of(card) if card.made_from not in group]
-        return sorted(groups, key=lambda group: (chat not in group, min(member.number for member in group)))
+    def _loose_groups(self, cards: list[Card], chat: Chat) -> list[list[Chat]]:
+        """First that of the message's chat, then the others by their oldest chat."""
+        loose = [
+            group
+            for card in cards
+            for group in _groups_of(card)
+            if card.made_from not in group and any(member.bound_typed for member in group)
+        ]
+        return sorted(loose, key=lambda group: (chat not in group, min(member.number for member in group)))
 
     def _move_out(self, group: list[Chat], former: Card) -> None:
         """A card of its own. Its facts move with it, and a first phone that only it had given on that card."""
@@ -195,12 +200,6 @@ def _groups_of(card: Card) -> list[list[Chat]]:
         akin = [group for group in groups if any(firm & _firm(member) for member in group)]
         groups = [group for group in groups if group not in akin]
         groups.append([*(member for group in akin for member in group), chat])
-    base = next(group for group in groups if card.made_from in group)
-    for group in [group for group in groups if group is not base]:
-        # Bound by a link that is not typed, and akin to no other group: it belongs to the base.
-        if len(group) == 1 and group[0].bound_typed is False:
-            base.extend(group)
-            groups.remove(group)
     return groups
 
 

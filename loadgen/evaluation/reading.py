@@ -78,7 +78,7 @@ def _is_placeholder_phone(national: str) -> bool:
     return running or len(set(national)) == 1
 
 
-_PLACEHOLDER_DOMAINS = [
+_PLACEHOLDER_DOMAINS = (
     "example.com",
     "example.net",
     "example.org",
@@ -86,9 +86,9 @@ _PLACEHOLDER_DOMAINS = [
     "domain.com",
     "mail.mail",
     "email.email",
-]
-_PLACEHOLDER_NAMES = ["no", "none", "nomail", "noemail", "no-email", "noreply", "no-reply", "asdf", "qwerty"]
-_PLACEHOLDERS = [
+)
+_PLACEHOLDER_NAMES = ("no", "none", "nomail", "noemail", "no-email", "noreply", "no-reply", "asdf", "qwerty")
+_PLACEHOLDERS = (
     "a@a.com",
     "abc@abc.com",
     "test@gmail.com",
@@ -98,7 +98,7 @@ _PLACEHOLDERS = [
     "email@email.com",
     "mail@mail.com",
     "mail@mail.ru",
-]
+)
 
 
 def _is_placeholder_email(address: str) -> bool:
