@@ -74,6 +74,16 @@ _ABROAD: tuple[Writer, ...] = (
 )
 
 
+def _argentine(before: str) -> Writer:
+    """Area code and local number; the 9 of mobiles is a matter of what stands before."""
+
+    def write(digits: str) -> str:
+        local = digits[-8:]
+        return f"{before}{local[:4]}-{local[4:]}"
+
+    return write
+
+
 def _brazilian_whatsapp(national: str) -> str:
     """Without the ninth digit, as accounts are that are older than it."""
     return national[:2] + national[3:]
@@ -125,16 +135,13 @@ COUNTRIES: tuple[Country, ...] = (
     Country(
         "ar", "es", "54", ("9114xxxxxxx", "9115xxxxxxx", "9116xxxxxxx"), "114xxxxxxx",
         (
-            lambda digits: f"011 15 {digits[3:7]}-{digits[7:]}",
-            lambda digits: f"011 {digits[3:7]}-{digits[7:]}",
-            lambda digits: f"(011) {digits[3:7]} {digits[7:]}",
+            _argentine("011 15 "),
+            _argentine("011 "),
+            _argentine("(011) "),
         ),
         ("Candela", "Bautista", "Rocío", "Tomás", "Agustina", "Facundo", "Milagros", "Gonzalo"),
         ("Gómez", "Ferreyra", "Sosa", "Acosta", "Benítez", "Molina", "Paz", "Quiroga"),
-        abroad=(
-            lambda digits: f"+54 9 {digits[1:3]} {digits[3:7]}-{digits[7:]}",
-            lambda digits: f"+54 {digits[1:3]} {digits[3:7]}-{digits[7:]}",
-        ),
+        abroad=(_argentine("+54 9 11 "), _argentine("+54 11 ")),
     ),
     Country(
         "fr", "fr", "33", ("612xxxxxx", "768xxxxxx", "623xxxxxx"), "142xxxxxx",

@@ -103,11 +103,13 @@ class Ledger:
         return True
 
     def customers_with(self, key: Key) -> list[Customer]:
-        """To whom an identifier belongs, the oldest first."""
+        """To whom an identifier belongs: first who remembers it (T5), then the oldest."""
         cards = [chat.card for chat in self._given_by.get(key, ()) if chat.card]
-        if key in self._remembered:
-            cards.append(self._remembered[key])
-        return sorted({card.customer for card in cards}, key=lambda customer: customer.live.age)
+        remembering = self._remembered.get(key)
+        if remembering is not None:
+            cards.append(remembering)
+        first = remembering.customer if remembering is not None else None
+        return sorted({card.customer for card in cards}, key=lambda one: (one is not first, one.live.age))
 
     def strongest(self, customer: Customer, key: Key) -> str | None:
         """The strongest evidence among the customer's facts; None if no fact is left."""
