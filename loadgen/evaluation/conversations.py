@@ -117,7 +117,7 @@ class Conversations:
             case "telegram":
                 return person.telegram_id
             case "instagram":
-                return f"{person.code}.{person.telegram_id[-4:]}"
+                return person.email.partition("@")[0]
             case _:
                 return f"{kind}-{rng.getrandbits(64):016x}"
 

@@ -113,15 +113,22 @@ class Ledger:
 
     def strongest(self, customer: Customer, key: Key) -> str | None:
         """The strongest evidence among the customer's facts; None if no fact is left."""
-        facts = [
-            chat.facts[key] for chat in self._given_by.get(key, ()) if chat.card and chat.card.customer is customer
-        ]
-        return min(facts, key=EVIDENCE.index, default=None)
+        return min((chat.facts[key] for chat in self._givers(customer, key)), key=EVIDENCE.index, default=None)
 
     def card_with(self, customer: Customer, key: Key) -> Card:
-        """The customer's oldest card on which the identifier stands, or else that which remembers it."""
-        standing = [chat.card for chat in self._given_by.get(key, ()) if chat.card and chat.card.customer is customer]
-        return min(standing, key=lambda card: card.age, default=None) or self._remembered[key]
+        """Where a chat is bound: the customer's oldest card on which the identifier stands, or which remembers it."""
+        cards = [chat.card for chat in self._givers(customer, key) if chat.card]
+        return min(cards, key=lambda card: card.age, default=None) or self._remembered[key]
+
+    def card_of_link(self, customer: Customer, key: Key) -> Card:
+        """What a merge joins: the card of the fact that makes the link what it is, the strongest; then the oldest."""
+        strongest = self.strongest(customer, key)
+        cards = [chat.card for chat in self._givers(customer, key) if chat.card and chat.facts[key] == strongest]
+        return min(cards, key=lambda card: card.age, default=None) or self._remembered[key]
+
+    def _givers(self, customer: Customer, key: Key) -> list[Chat]:
+        """The customer's chats that gave it."""
+        return [chat for chat in self._given_by.get(key, ()) if chat.card and chat.card.customer is customer]
 
     # Cards
 

@@ -137,7 +137,7 @@ class Oracle:
                 if typed and contradict(proofs(card.customer.chats), proofs(other.chats)):
                     self._review(card.customer, other)
                 else:
-                    self._ledger.merge(card, self._ledger.card_with(other, key), typed=typed)
+                    self._ledger.merge(card, self._ledger.card_of_link(other, key), typed=typed)
                     firmly |= not typed
         return firmly
 
