@@ -85,11 +85,11 @@ JOIN cards ON cards.id = chats.card_id
 LEFT JOIN card_identifiers AS present ON present.card_id = cards.id AND present.chat_id = chats.id
 WHERE chats.id = ANY(%(chat_ids)s)
 
--- name: apart
-SELECT card_id, other_id FROM kept_apart WHERE card_id = ANY(%(card_ids)s) OR other_id = ANY(%(card_ids)s)
-
--- name: detached
-SELECT card_id, kind, key FROM detached WHERE card_id = ANY(%(card_ids)s)
+-- name: parted
+-- Pairs that a person keeps apart, and identifiers that a person took off a card.
+SELECT card_id, other_id, NULL, NULL FROM kept_apart WHERE card_id = ANY(%(card_ids)s) OR other_id = ANY(%(card_ids)s)
+UNION ALL
+SELECT card_id, NULL, kind, key FROM detached WHERE card_id = ANY(%(card_ids)s)
 
 -- name: claims
 SELECT claims.kind, claims.key, channel_kind, name, customer_id, chat_id, inbox_id
