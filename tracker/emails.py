@@ -26,11 +26,11 @@ _WRITTEN = re.compile(
 # and with a word for the dot. English has none such: "look at amazon dot com".
 _AT_WORDS = ("собака", "песик", "равлик", "arroba", "arobase", "arrobase", "chiocciola", "małpa")
 _AT_IN_BRACKETS = (
-    "(at", "[at", "{at", "( at", "[ at", "(a)", "[a]", "(собака", "[собака", "(arroba", "[arroba",
+    "(at", "[at", "{at", "( at", "[ at", "(собака", "[собака", "(arroba", "[arroba",
     "（at", "［at",
 )  # fmt: skip
 _DOT_WORDS = r"точка|крапка|punto|ponto|point|kropka"
-_BRACKETED_AT = r"\s?[(\[{]\s?(?:at|a|собака|arroba|arobase|małpa|chiocciola)\s?[)\]}]\s?"
+_BRACKETED_AT = r"\s?[(\[{]\s?(?:at|собака|arroba|arobase|małpa|chiocciola)\s?[)\]}]\s?"
 _BRACKETED_DOT = rf"\s?[(\[{{]\s?(?:dot|punkt|{_DOT_WORDS})\s?[)\]}}]\s?"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _SPELLED = re.compile(

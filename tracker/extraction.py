@@ -118,29 +118,42 @@ def _matched(masked: str, region: str | None) -> Iterator[_Match]:
         yield match.start, match.end, match.number
 
 
-_ROW = re.compile(r"(?<![\w.,/+-])[+(]?\d{1,5}\)?(?: [+(]?\d{1,5}\)?){4,}(?![\d,.])")
+_ROW = re.compile(r"(?<![\w.,/+-])[+(]?\d{1,8}\)?(?: [+(]?\d{1,8}\)?){3,30}(?![\d,.])")
 _GROUPS = re.compile(r"\S+")
+_MOST_GROUPS = 7
 _MOST_ROWS = 5
 
 
 def _matched_in_rows(rest: str, region: str | None) -> Iterator[_Match]:
     """Phones that run into other numbers with nothing but spaces between them: "06 12 34 56 01 18h".
 
-    They have to be grouped as is usual in their country and to begin with its prefix.
+    They have to be grouped as is usual in their country and to begin with its prefix, and of the row hardly anything
+    may be left: otherwise it is a list of numbers.
     """
+    prefix = (phonenumbers.ndd_prefix_for_region(region, True) if region else None) or "0"
     for _, row in zip(range(_MOST_ROWS), _ROW.finditer(rest), strict=False):
-        groups = [(row.start() + g.start(), row.start() + g.end()) for g in _GROUPS.finditer(row.group())]
-        first = 0
-        while first < len(groups) and first < 2 * MOST_FOUND:
-            taken = 1
-            if rest[groups[first][0]] in "+(0":
-                for last in range(min(first + 6, len(groups) - 1), first + 1, -1):
-                    start, end = groups[first][0], groups[last][1]
-                    if number := _as_usual(rest[start:end], region):
-                        yield start, end, number
-                        taken = last - first + 1
-                        break
-            first += taken
+        groups = [(row.start() + each.start(), row.start() + each.end()) for each in _GROUPS.finditer(row.group())]
+        matches: list[_Match] = []
+        first = left = 0
+        while first < len(groups):
+            match = None
+            if rest.startswith(("+", "(", prefix), groups[first][0]):
+                match = _longest(rest, groups[first : first + _MOST_GROUPS], region)
+            if match is None:
+                first, left = first + 1, left + 1
+            else:
+                matches.append(match)
+                first += sum(start < match[1] for start, _ in groups[first:])
+        if left <= 1:
+            yield from matches
+
+
+def _longest(rest: str, groups: list[tuple[int, int]], region: str | None) -> _Match | None:
+    start = groups[0][0]
+    for _, end in reversed(groups[1:]):
+        if number := _as_usual(rest[start:end], region):
+            return start, end, number
+    return None
 
 
 def _as_usual(written: str, region: str | None) -> phonenumbers.PhoneNumber | None:

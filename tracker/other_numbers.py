@@ -11,8 +11,8 @@ EDGE = "|"
 
 # Words for what is numbered, by language. A word may go on (`order's`, `Bestellnummer`, `заказа`).
 _NUMBERED = "|".join((
-    r"order|invoice|ticket|tracking|parcel|shipment|receipt|customer|account|reference|ref\b|item|sku|ean|isbn|upc|awb",
-    r"barcode|id\b|passport|tax|vat\b|protocol|policy|contract|upi\b|gstin|booking|reservation|case\b|serial|imei",
+    r"order|invoice|ticket|tracking|parcel|shipment|receipt|customer|account|reference|ref\b|item\b|sku\b|ean|isbn|upc|awb",
+    r"barcode|id\b|passport|tax\b|vat\b|protocol|policy|contract|upi\b|gstin|booking|reservation|case\b|serial|imei",
     r"bestell|auftrag|rechnung|kunden|sendung|artikel|steuer|vertrag|beleg|vorgang",
     r"commande|facture|colis|suivi|réf|siret|siren|dossier|client\b|contrat",
     r"pedido|factura|orden\b|seguimiento|envío|guía|referencia|dni\b|nif\b|cif\b|nie\b|rfc\b|cédula",
@@ -40,21 +40,24 @@ _VALUE = r"(?<!\d)\d[\d/.,-]{0,40}"
 
 _PHONE_WORD = (
     r"(?:tele?|phone|fono?|mobile?|móvil|handy|cell?|cel|моб\w*|тел\w*|сотов\w*|whats\w*|вайбер|вотсап|вацап"
-    r"|номер\w{0,3} тел\w*|хатти?|جوال|هاتف|موبايل|cep|फ़ोन|फोन|मोबाइल|電話|携帯|电话|電話|手机)"
+    r"|номер\w{0,3} тел\w*|my|mein\w?|mon|mi|meu|mio|mój|мой|мій"
+    r"|جوال|هاتف|موبايل|cep|फ़ोन|फोन|मोबाइल|電話|携帯|电话|電話|手机)"
 )
+_FOR = r"(?:for|für|pour|para|per|для|по) (?:(?:my|the|die|la|le|mi|il|o|a) )?\w{1,20}[\s:]{1,2}"
 _CURRENCY = r"[$€£¥₽₴₸₹₺₪₫₩￥]"
 _MONEY_BEFORE = r"(?:rs\.?|inr|usd|eur|gbp|r\$|try|pln|uah|rub|aed|sar|egp)"
 _MONEY_AFTER = (
     r"(?:usd|eur|euros?|gbp|pounds?|dollars?|rub|руб\w*|р\.|грн|гривень|kzt|тенге|zł|pln|tl\b|try\b|lira|pesos?|reais"
     r"|inr|rupees|रुपये|रुपए|جنيه|ريال|درهم|uah|chf|mxn|ars|cop|brl|sek|nok|dkk|czk|jpy|cny|sar|aed|egp)"
 )
+_AMOUNT = r"(?:\d{1,3}(?:[ .,]\d{3}|,\d\d(?=,)){1,5}|\d{1,20})(?:[.,]\d\d?)? ?"
 _DATE = r"(?:19|20)\d\d([./-])[01]?\d\1[0-3]?\d|[0-3]?\d([./-])[0-3]?\d\2(?:19|20)?\d\d"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _FILE = r"png|jpe?g|gif|svg|webp|heic|pdf|docx?|xlsx?|csv|txt|zip|mp[34]|mov"
 
 _OTHER = re.compile(
     # "Tel. no. 202..." is a phone in spite of its "no."; the group is left as it is.
-    rf"(?P<phone>\b{_PHONE_WORD}[\s.:-]{{0,3}}(?:(?:{_NUMBER}|№|#)[\s.:]{{0,3}}){{1,2}}(?=[\d(+]))"
+    rf"(?P<phone>\b{_PHONE_WORD}[\s.:-]{{0,3}}(?:(?:(?:{_NUMBER}|№|#)[\s.:]{{0,3}}){{1,2}}|{_FOR})(?=[\d(+]))"
     r"|[a-z0-9_.%+-]{1,64}@[a-z0-9.-]{1,253}"  # e-mails: their names are often phones, of whomever
     r"|(?:https?://|www\.)\S+|(?<![\w@.-])(?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24}/\S*"  # links
     rf"|(?<!\S)\S{{1,100}}\.(?:{_FILE})\b"
@@ -72,7 +75,7 @@ _OTHER = re.compile(
     rf"|(?:(?<![^\W\d_])(?:{_NUMBERED})\w{{0,10}}|(?:{_NUMBERED_UNSPACED}))(?:{_JOINED}){_VALUE}"
     rf"|(?:[#№]|\bn[°º]|(?<![^\W\d_])(?:no|nr)\.)\s?[#№]?\s?{_VALUE}"
     rf"|(?:{_CURRENCY}|\b{_MONEY_BEFORE})\s?\d[\d .,]{{0,30}}"
-    rf"|(?<!\d)\d[\d .,]{{0,20}}+(?:{_CURRENCY}|[%円元块塊원]|\s?{_MONEY_AFTER}(?!\w))"
+    rf"|(?<!\d){_AMOUNT}(?:{_CURRENCY}|[%円元块塊원]|{_MONEY_AFTER}(?!\w))"
     # "... is my order number", "... numaralı siparişim"
     rf"|(?<![\d+])\d[\d-]{{5,20}}(?= (?:is|was) (?:my|the|our) (?:{_NUMBERED})"
     rf"| (?:numaralı|nolu|no'lu) (?:{_NUMBERED}|kart)|の注文| ?[-—–]? ?(?:это )?номер заказа)",

@@ -17,7 +17,7 @@ _WROTE = re.compile(
     r"|のメッセージ|写道|寫道|schreef|skrev|napsal|a scris|kirjoitti|έγραψε|đã viết",
     re.IGNORECASE,
 )
-_MOMENT = re.compile(r"\d{1,2}[:.h]\d{2}|\b(?:19|20)\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2}|@")
+_MOMENT = re.compile(r"\d{1,2}[:.h]\d{2}|\b(?:19|20)\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2}")
 _ADDRESS_LAST = re.compile(r"@[^\s@<>]{3,100}>?\s?[:\uff1a]\Z")
 
 _OLD_MESSAGE = re.compile(
@@ -87,7 +87,12 @@ def _heading(lines: list[str], index: int) -> int:
         return 1
     # Long ones are broken after the address.
     following = lines[index + 1].strip() if index + 1 < len(lines) else ""
-    if _MOMENT.search(line[:_LONGEST_HEADING]) and len(following) < 60 and _says_who_wrote(f"{line} {following}"):
+    if (
+        _MOMENT.search(line[:_LONGEST_HEADING])
+        and following
+        and len(following) < 100
+        and _says_who_wrote(f"{line} {following}")
+    ):
         return 2
     return 0
 
@@ -100,6 +105,8 @@ def _are_headers(lines: list[str]) -> bool:
 def _says_who_wrote(line: str) -> bool:
     if not line.endswith((":", "\uff1a")) or len(line) > _LONGEST_HEADING:
         return False
-    if _MOMENT.search(line) is None:
-        return False
-    return _WROTE.search(line) is not None or (_ADDRESS_LAST.search(line) is not None and line[0] not in "<[")
+    when = _MOMENT.search(line) is not None
+    if _WROTE.search(line):
+        return when or "@" in line
+    # "11 May 2026, 09:12, Ann <ann@...>:" in some languages has no verb.
+    return when and _ADDRESS_LAST.search(line) is not None
