@@ -118,10 +118,11 @@ def _matched(masked: str, region: str | None) -> Iterator[_Match]:
         yield match.start, match.end, match.number
 
 
-_ROW = re.compile(r"(?<![\w.,/+-])[+(]?\d{1,8}\)?(?: [+(]?\d{1,8}\)?){3,30}(?![\d,.])")
+_ROW = re.compile(r"(?<![\w.,/+-])[+(]?\d{1,8}\)?(?: [+(]?\d{1,8}\)?){3,14}(?![\d,.])")
 _GROUPS = re.compile(r"\S+")
 _MOST_GROUPS = 7
-_MOST_ROWS = 5
+_MOST_ROWS = 3
+_PHONE_DIGITS = range(8, 16)
 
 
 def _matched_in_rows(rest: str, region: str | None) -> Iterator[_Match]:
@@ -151,7 +152,8 @@ def _matched_in_rows(rest: str, region: str | None) -> Iterator[_Match]:
 def _longest(rest: str, groups: list[tuple[int, int]], region: str | None) -> _Match | None:
     start = groups[0][0]
     for _, end in reversed(groups[1:]):
-        if number := _as_usual(rest[start:end], region):
+        written = rest[start:end]
+        if sum(map(str.isdigit, written)) in _PHONE_DIGITS and (number := _as_usual(written, region)):
             return start, end, number
     return None
 

@@ -50,7 +50,8 @@ _MONEY_AFTER = (
     r"(?:usd|eur|euros?|gbp|pounds?|dollars?|rub|руб\w*|р\.|грн|гривень|kzt|тенге|zł|pln|tl\b|try\b|lira|pesos?|reais"
     r"|inr|rupees|रुपये|रुपए|جنيه|ريال|درهم|uah|chf|mxn|ars|cop|brl|sek|nok|dkk|czk|jpy|cny|sar|aed|egp)"
 )
-_AMOUNT = r"(?:\d{1,3}(?:[ .,]\d{3}|,\d\d(?=,)){1,5}|\d{1,20})(?:[.,]\d\d?)? ?"
+# Atomic, or a row of numbers would be tried over and over.
+_AMOUNT = r"(?>(?:\d{1,3}(?:[ .,]\d{3}|,\d\d(?=,)){1,5}|\d{1,20})(?:[.,]\d\d?)? ?)"
 _DATE = r"(?:19|20)\d\d([./-])[01]?\d\1[0-3]?\d|[0-3]?\d([./-])[0-3]?\d\2(?:19|20)?\d\d"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _FILE = r"png|jpe?g|gif|svg|webp|heic|pdf|docx?|xlsx?|csv|txt|zip|mp[34]|mov"
