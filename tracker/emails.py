@@ -29,6 +29,7 @@ _AT_IN_BRACKETS = (
     "(at", "[at", "{at", "( at", "[ at", "(собака", "[собака", "(arroba", "[arroba",
     "（at", "［at",
 )  # fmt: skip
+_BRACKETS = "([{（［"
 _DOT_WORDS = r"точка|крапка|punto|ponto|point|kropka"
 _BRACKETED_AT = r"\s?[(\[{]\s?(?:at|собака|arroba|arobase|małpa|chiocciola)\s?[)\]}]\s?"
 _BRACKETED_DOT = rf"\s?[(\[{{]\s?(?:dot|punkt|{_DOT_WORDS})\s?[)\]}}]\s?"
@@ -49,7 +50,9 @@ _LINK_LENGTH = 100
 def may_be_spelled(text: str) -> bool:
     """Whether it is worth while to look for addresses without `@`."""
     lowered = text.lower()
-    return any(map(lowered.__contains__, _AT_WORDS)) or any(map(lowered.__contains__, _AT_IN_BRACKETS))
+    if any(map(lowered.__contains__, _AT_WORDS)):
+        return True
+    return any(map(text.__contains__, _BRACKETS)) and any(map(lowered.__contains__, _AT_IN_BRACKETS))
 
 
 def written_emails(text: str) -> Iterator[tuple[int, int, str]]:
