@@ -12,8 +12,8 @@ from crm_store.queries import Queries
 from tracker.cards import CardType
 from tracker.claims import Claim, Standing
 from tracker.customers import PROVABLE, IdentifierKey, KnownCard, live_ids
+from tracker.decisions import Addition, Knowledge, Link, Merge, Review
 from tracker.identifiers import Evidence, Identifier, IdentifierKind
-from tracker.matching import Addition, Knowledge, Link, Merge, Review
 from tracker.separation import ActiveMerge, BoundChat, Fact
 
 _SQL = Queries("matching")
