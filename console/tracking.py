@@ -14,9 +14,9 @@ from crm_store.database import Connection, Database
 from crm_store.matching import NewMerge
 from tracker.claims import Standing
 from tracker.customers import IdentifierKey, KnownCard
+from tracker.decisions import Link, Merge
 from tracker.dialogs import ActRefusedError
 from tracker.identifiers import Identifier, IdentifierKind
-from tracker.matching import Link, Merge
 from tracker.separation import group_of
 
 BY_HAND = "person"

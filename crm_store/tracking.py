@@ -12,8 +12,8 @@ from crm_store.errors import CustomersMovedError
 from crm_store.matching import MOST_TRIES
 from crm_store.queries import Queries
 from tracker.customers import IdentifierKey, KnownCard
+from tracker.decisions import Link
 from tracker.identifiers import Evidence, Identifier, IdentifierKind
-from tracker.matching import Link
 
 _SQL = Queries("matching")
 

@@ -53,7 +53,7 @@ def broken(rows: Rows) -> list[str]:
 
 def _not_a_forest(rows: Rows) -> Iterator[str]:
     """Cards point where the merges lead, and the merges join without a circle."""
-    live = dict(rows("SELECT id, coalesce(live_id, id) FROM cards"))
+    live: dict[int, int] = dict(rows("SELECT id, coalesce(live_id, id) FROM cards"))
     links = rows("SELECT card_id, other_id FROM merges WHERE undone_at IS NULL")
     parts = joined(live, links)
     wrong = [part for part in parts if len({live[card_id] for card_id in part}) > 1]

@@ -85,11 +85,11 @@ JOIN cards ON cards.id = chats.card_id
 LEFT JOIN card_identifiers AS present ON present.card_id = cards.id AND present.chat_id = chats.id
 WHERE chats.id = ANY(%(chat_ids)s)
 
--- name: apart
-SELECT card_id, other_id FROM kept_apart WHERE card_id = ANY(%(card_ids)s) OR other_id = ANY(%(card_ids)s)
-
--- name: detached
-SELECT card_id, kind, key FROM detached WHERE card_id = ANY(%(card_ids)s)
+-- name: parted
+-- Pairs that a person keeps apart, and identifiers that a person took off a card.
+SELECT card_id, other_id, NULL, NULL FROM kept_apart WHERE card_id = ANY(%(card_ids)s) OR other_id = ANY(%(card_ids)s)
+UNION ALL
+SELECT card_id, NULL, kind, key FROM detached WHERE card_id = ANY(%(card_ids)s)
 
 -- name: claims
 SELECT claims.kind, claims.key, channel_kind, name, customer_id, chat_id, inbox_id
@@ -263,9 +263,9 @@ JOIN channels ON channels.id = first_chat.channel_id
 WHERE cards.id = %(card_id)s
 
 -- name: rebind_chats
--- Their bindings are of their own from now on.
+-- Their bindings are of their own from now on, and the other customer's deals are not theirs.
 UPDATE chats SET
-    card_id = %(new_id)s, bound_by = %(bound_by)s, bound_at = now(), bound_kind = NULL, bound_key = NULL,
+    card_id = %(new_id)s, deal_id = NULL, bound_by = %(bound_by)s, bound_at = now(), bound_kind = NULL, bound_key = NULL,
     bound_evidence = NULL, bound_inbox_id = NULL
 WHERE id = ANY(%(chat_ids)s)
 
@@ -286,7 +286,7 @@ WHERE remembered_card_id = %(card_id)s
     )
 
 -- name: move_dialogs
-UPDATE dialogs SET card_id = %(new_id)s WHERE chat_id = ANY(%(chat_ids)s) AND card_id = %(card_id)s
+UPDATE dialogs SET card_id = %(new_id)s, deal_id = NULL WHERE chat_id = ANY(%(chat_ids)s) AND card_id = %(card_id)s
 
 -- name: blocked_values
 SELECT kind, value FROM blocked_values
