@@ -130,6 +130,7 @@ COUNTRIES: tuple[Country, ...] = (
         (_in_groups(2, 4), lambda digits: digits, _in_groups(2, 4, by="-"), _in_groups(3, 3, 4)),
         ("Lucía", "Íñigo", "Marisol", "Diego", "Ximena", "Héctor", "Paola", "Raúl"),
         ("Muñoz", "Ibáñez", "Ortega", "Peña", "Rosales", "Cárdenas", "Luna", "Vega"),
+        abroad=(lambda digits: f"+52 1 {digits[:2]} {digits[2:6]} {digits[6:]}",),
         whatsapp=lambda national: f"1{national}",
     ),
     Country(
