@@ -13,6 +13,8 @@ from rich.text import Text
 from loadgen.evaluation.verdict import Verdict
 
 MOST_CAUSES = 6
+MOST_EXAMPLES = 5
+MOST_CHATS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def report(verdict: Verdict) -> RenderableType:
         _causes("Why cards hold several customers", verdict.causes["over_merges"]),
         _causes("Why customers have several cards", verdict.causes["duplicates"]),
     ]
-    return Group(table, *causes, Text(), _judgement(verdict))
+    return Group(table, *causes, Text(), _judgement(verdict), *_examples(verdict))
 
 
 def _title(verdict: Verdict) -> str:
@@ -81,7 +83,15 @@ def _causes(what: str, shares: Mapping[str, float]) -> Text:
     return Text(f"{what}: {named or 'none does'}")
 
 
+def _examples(verdict: Verdict) -> list[Text]:
+    """Where to look: chats that the product and the rules part differently."""
+    return [
+        Text("  " + ", ".join(f"{channel} {chat}" for channel, chat in chats[:MOST_CHATS]))
+        for chats in verdict.deviating[:MOST_EXAMPLES]
+    ]
+
+
 def _judgement(verdict: Verdict) -> Text:
     if verdict.passed:
         return Text("Every message is on the card that the rules say.", style="green")
-    return Text("The product departs from the rules: see deviations and avoidable over-merges.", style="red")
+    return Text("The product departs from the rules, first in these chats:", style="red")

@@ -14,7 +14,10 @@ ChatKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """See `Figures` and `causes`. cards: of the product. rules: the oracle's own figures, which no tracker beats."""
+    """See `Figures` and `causes`. cards: of the product. rules: the oracle's own figures, which no tracker beats.
+
+    deviating: chats that hang together by a card of the product or of the oracle, and that the two part differently.
+    """
 
     customers: int
     chats: int
@@ -23,6 +26,7 @@ class Verdict:
     figures: Figures
     rules: Figures
     causes: Mapping[str, Mapping[str, float]]
+    deviating: Sequence[Sequence[ChatKey]]
 
     @property
     def passed(self) -> bool:
@@ -52,35 +56,38 @@ def judge(messages: Sequence[Message], product: Mapping[ChatKey, int], oracle: M
         figures=measure(conversations),
         rules=measure(_conversations(messages, oracle, oracle)),
         causes=causes(conversations),
+        deviating=_deviating(messages, product, oracle),
     )
 
 
-def deviating_chats(
+def _deviating(
     messages: Sequence[Message], product: Mapping[ChatKey, int], oracle: Mapping[ChatKey, int]
 ) -> list[list[ChatKey]]:
-    """Chats that some difference concerns, those that hang together through cards of either side in one list."""
-    of_card: dict[tuple[str, int], list[ChatKey]] = defaultdict(list)
+    on_card: dict[tuple[str, int | None], list[ChatKey]] = defaultdict(list)
     chats = list(dict.fromkeys(message.chat_key for message in messages))
     for chat in chats:
-        of_card["product", product.get(chat, -1)].append(chat)
-        of_card["oracle", oracle[chat]].append(chat)
+        for card in _both(chat, product, oracle):
+            on_card[card].append(chat)
     seen: set[ChatKey] = set()
     found: list[list[ChatKey]] = []
     for chat in chats:
-        if chat in seen:
-            continue
-        together, new = [], [chat]
-        seen.add(chat)
-        while new:
-            one = new.pop()
-            together.append(one)
-            for card in (("product", product.get(one, -1)), ("oracle", oracle[one])):
-                fresh = [other for other in of_card[card] if other not in seen]
-                seen.update(fresh)
-                new.extend(fresh)
-        if len({product.get(one, -1) for one in together}) > 1 or len({oracle[one] for one in together}) > 1:
-            found.append(sorted(together))
+        together: list[ChatKey] = []
+        waiting = [chat]
+        while waiting:
+            one = waiting.pop()
+            if one not in seen:
+                seen.add(one)
+                together.append(one)
+                waiting += [other for card in _both(one, product, oracle) for other in on_card.pop(card, ())]
+        if len({card for one in together for card in _both(one, product, oracle)}) > 2:
+            found.append(together)
     return found
+
+
+def _both(
+    chat: ChatKey, product: Mapping[ChatKey, int], oracle: Mapping[ChatKey, int]
+) -> tuple[tuple[str, int | None], tuple[str, int | None]]:
+    return ("product", product.get(chat)), ("oracle", oracle[chat])
 
 
 def _conversations(

@@ -85,6 +85,9 @@ def test_a_deviation_is_an_error(command: CommandLine, monkeypatch, postgres_ser
     ran = command("tracker", "evaluate", command.file(SEEDS_STORY, "story.csv"), "--json")
     assert ran.code == 1
     assert json.loads(ran.output)["deviations"] == 2
+    shown = command("tracker", "evaluate", "story.csv")
+    assert shown.code == 1
+    assert "webform/mx f-1" in shown.output
 
 
 def test_a_mistake_in_a_file(command: CommandLine):
