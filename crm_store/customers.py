@@ -1,0 +1,95 @@
+"""Customers: a live card, the cards that were merged into it, their deals and chats, as a person asks for them."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from crm_store.database import Connection
+from crm_store.queries import Queries
+
+_SQL = Queries("customers")
+
+Key = tuple[str, str]
+"""Kind and key of an identifier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A chat with the ids by which its channel knows it."""
+
+    id: int
+    channel_id: int
+    external_id: str
+    customer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Customers:
+    """One customer or several, with all that is theirs. values: of each identifier, its key and its writings."""
+
+    live_ids: tuple[int, ...]
+    card_ids: tuple[int, ...]
+    chats: tuple[Chat, ...]
+    identifiers: frozenset[tuple[str, str, str]]
+
+    @property
+    def chat_ids(self) -> list[int]:
+        """Ascending."""
+        return [chat.id for chat in self.chats]
+
+    @property
+    def keys(self) -> frozenset[Key]:
+        """Kinds and keys of all identifiers."""
+        return frozenset((kind, key) for kind, key, _ in self.identifiers)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What tells one customer from another, for a person. merged: cards that were merged into this one."""
+
+    live_id: int
+    type: str
+    name: str
+    created_at: datetime
+    merged: int
+    chats: int
+
+
+def find(connection: Connection, keys: Iterable[Key] = (), card_ids: Collection[int] = ()) -> list[int]:
+    """Live cards of the customers who have these identifiers or cards (also merged ones, and deals)."""
+    ordered = sorted(keys)
+    by_key = {"kinds": [kind for kind, _ in ordered], "keys": [key for _, key in ordered]}
+    found = connection.execute(_SQL["with_identifiers"], by_key).fetchall() if ordered else []
+    if card_ids:
+        found += connection.execute(_SQL["with_cards"], {"card_ids": list(card_ids)}).fetchall()
+    return sorted({live_id for (live_id,) in found})
+
+
+def read(connection: Connection, live_ids: Collection[int]) -> Customers:
+    """All that belongs to these live cards."""
+    cards = connection.execute(_SQL["cards"], {"live_ids": list(live_ids)}).fetchall()
+    by_cards = {"card_ids": [card_id for (card_id,) in cards]}
+    return Customers(
+        live_ids=tuple(sorted(live_ids)),
+        card_ids=tuple(by_cards["card_ids"]),
+        chats=tuple(Chat(*row) for row in connection.execute(_SQL["chats"], by_cards).fetchall()),
+        identifiers=frozenset(connection.execute(_SQL["identifiers"], by_cards).fetchall()),
+    )
+
+
+def not_his_alone(connection: Connection, keys: Iterable[Key], card_ids: Collection[int]) -> set[Key]:
+    """Of these identifiers, those that a customer without these cards has proven, and those that are shared (T9)."""
+    ordered = sorted(keys)
+    parameters = {"kinds": [k for k, _ in ordered], "keys": [k for _, k in ordered], "card_ids": list(card_ids)}
+    return {(kind, key) for kind, key in connection.execute(_SQL["not_his_alone"], parameters).fetchall()}
+
+
+def overview(connection: Connection, live_ids: Collection[int]) -> list[Overview]:
+    """For a person to choose from."""
+    return [Overview(*row) for row in connection.execute(_SQL["overview"], {"live_ids": list(live_ids)}).fetchall()]
+
+
+def counts(connection: Connection, customers: Customers) -> dict[str, int]:
+    """Rows by table; the inbox's finished items are not among them."""
+    parameters = {"card_ids": list(customers.card_ids), "chat_ids": customers.chat_ids}
+    return dict(connection.execute(_SQL["counts"], parameters).fetchall())
