@@ -57,9 +57,7 @@ class Overview:
 
 def find(connection: Connection, keys: Iterable[Key] = (), card_ids: Collection[int] = ()) -> list[int]:
     """Live cards of the customers who have these identifiers or cards (also merged ones, and deals)."""
-    ordered = sorted(keys)
-    by_key = {"kinds": [kind for kind, _ in ordered], "keys": [key for _, key in ordered]}
-    found = connection.execute(_SQL["with_identifiers"], by_key).fetchall() if ordered else []
+    found = connection.execute(_SQL["with_identifiers"], _parameters(keys)).fetchall()
     if card_ids:
         found += connection.execute(_SQL["with_cards"], {"card_ids": list(card_ids)}).fetchall()
     return sorted({live_id for (live_id,) in found})
@@ -77,11 +75,20 @@ def read(connection: Connection, live_ids: Collection[int]) -> Customers:
     )
 
 
-def not_his_alone(connection: Connection, keys: Iterable[Key], card_ids: Collection[int]) -> set[Key]:
-    """Of these identifiers, those that a customer without these cards has proven, and those that are shared (T9)."""
+def proven_by_others(connection: Connection, keys: Iterable[Key], card_ids: Collection[int]) -> set[Key]:
+    """Of these identifiers, those that a customer without these cards has proven: they are his."""
+    parameters = {**_parameters(keys), "card_ids": list(card_ids)}
+    return {(kind, key) for kind, key in connection.execute(_SQL["proven_by_others"], parameters).fetchall()}
+
+
+def shared(connection: Connection, keys: Iterable[Key]) -> set[Key]:
+    """Of these identifiers, those that are nobody's, because too many claim them (T9)."""
+    return {(kind, key) for kind, key in connection.execute(_SQL["shared"], _parameters(keys)).fetchall()}
+
+
+def _parameters(keys: Iterable[Key]) -> dict[str, list[str]]:
     ordered = sorted(keys)
-    parameters = {"kinds": [k for k, _ in ordered], "keys": [k for _, k in ordered], "card_ids": list(card_ids)}
-    return {(kind, key) for kind, key in connection.execute(_SQL["not_his_alone"], parameters).fetchall()}
+    return {"kinds": [kind for kind, _ in ordered], "keys": [key for _, key in ordered]}
 
 
 def overview(connection: Connection, live_ids: Collection[int]) -> list[Overview]:

@@ -42,15 +42,16 @@ SELECT kind, key, value FROM card_identifiers WHERE card_id = ANY(%(card_ids)s)
 UNION
 SELECT kind, key, key FROM identifiers WHERE remembered_card_id = ANY(%(card_ids)s)
 
--- name: not_his_alone
--- Identifiers that another customer has proven, and those that are nobody's, because too many claim them (T9).
-SELECT kind, key FROM card_identifiers
-JOIN unnest(%(kinds)s::text[], %(keys)s::text[]) AS given (kind, key) USING (kind, key)
-WHERE evidence = 'proven' AND card_id <> ALL(%(card_ids)s::bigint[])
-UNION
+-- name: shared
+-- Identifiers that are nobody's, because too many claim them (T9).
 SELECT kind, key FROM identifiers
 JOIN unnest(%(kinds)s::text[], %(keys)s::text[]) AS given (kind, key) USING (kind, key)
 WHERE standing = 'shared'
+
+-- name: proven_by_others
+SELECT DISTINCT kind, key FROM card_identifiers
+JOIN unnest(%(kinds)s::text[], %(keys)s::text[]) AS given (kind, key) USING (kind, key)
+WHERE evidence = 'proven' AND card_id <> ALL(%(card_ids)s::bigint[])
 
 -- name: overview
 -- The live cards, for a person to choose from.

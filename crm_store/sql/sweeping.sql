@@ -1,0 +1,171 @@
+-- The sweep: everything in which somebody may have written down an erased phone or e-mail, in chunks by primary key.
+-- Each chunk is read without locks, in the order of the first columns, from `after` on. What is to be rewritten is
+-- found again by place and version (ctid, xmin): a row that was changed meanwhile is left, and its chunk read again.
+-- Every write locks its rows only; but those of `inbox` lock the chats first, see there.
+
+-- name: read_messages
+SELECT
+    ctid::text, xmin::text, chat_id, seq,
+    text, external_id, reply_to, referral, attachments::text, reactions::text
+FROM messages
+WHERE (chat_id, seq) > (%(after_0)s::bigint, %(after_1)s::bigint) AND chat_id <> ALL(%(own_ids)s::bigint[])
+ORDER BY chat_id, seq LIMIT %(limit)s
+
+-- name: write_messages
+UPDATE messages SET
+    text = given.c0, external_id = given.c1, reply_to = given.c2, referral = given.c3,
+    attachments = given.c4::jsonb, reactions = given.c5::jsonb
+FROM unnest(
+    %(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[], %(c2)s::text[], %(c3)s::text[],
+    %(c4)s::text[], %(c5)s::text[]
+) AS given (place, version, c0, c1, c2, c3, c4, c5)
+WHERE messages.ctid = given.place AND messages.xmin::text = given.version
+
+-- name: read_chats
+SELECT ctid::text, xmin::text, id, external_id, customer_id, name, bound_key
+FROM chats WHERE id > %(after_0)s::bigint AND id <> ALL(%(own_ids)s::bigint[]) ORDER BY id LIMIT %(limit)s
+
+-- name: write_chats
+-- An address stays one of a kind; nothing can be sent to it any more.
+UPDATE chats SET
+    external_id = CASE WHEN given.c0 = chats.external_id THEN given.c0 ELSE given.c0 || ' ' || chats.id END,
+    customer_id = given.c1, name = given.c2, bound_key = given.c3
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[], %(c2)s::text[], %(c3)s::text[])
+    AS given (place, version, c0, c1, c2, c3)
+WHERE chats.ctid = given.place AND chats.xmin::text = given.version
+
+-- name: read_cards
+SELECT ctid::text, xmin::text, id, name
+FROM cards WHERE id > %(after_0)s::bigint AND id <> ALL(%(own_ids)s::bigint[]) ORDER BY id LIMIT %(limit)s
+
+-- name: write_cards
+UPDATE cards SET name = given.c0
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[]) AS given (place, version, c0)
+WHERE cards.ctid = given.place AND cards.xmin::text = given.version
+
+-- name: read_failures
+SELECT ctid::text, xmin::text, id, error, traceback
+FROM failures WHERE id > %(after_0)s::bigint ORDER BY id LIMIT %(limit)s
+
+-- name: write_failures
+UPDATE failures SET error = given.c0, traceback = given.c1
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[]) AS given (place, version, c0, c1)
+WHERE failures.ctid = given.place AND failures.xmin::text = given.version
+
+-- name: read_dead_letters
+SELECT ctid::text, xmin::text, id, error, traceback
+FROM dead_letters WHERE id > %(after_0)s::bigint ORDER BY id LIMIT %(limit)s
+
+-- name: write_dead_letters
+UPDATE dead_letters SET error = given.c0, traceback = given.c1
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[]) AS given (place, version, c0, c1)
+WHERE dead_letters.ctid = given.place AND dead_letters.xmin::text = given.version
+
+-- name: read_outbox
+SELECT ctid::text, xmin::text, id, error
+FROM outbox WHERE id > %(after_0)s::bigint ORDER BY id LIMIT %(limit)s
+
+-- name: write_outbox
+UPDATE outbox SET error = given.c0
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[]) AS given (place, version, c0)
+WHERE outbox.ctid = given.place AND outbox.xmin::text = given.version
+
+-- name: read_reviews
+SELECT ctid::text, xmin::text, id, note, key
+FROM reviews WHERE id > %(after_0)s::bigint ORDER BY id LIMIT %(limit)s
+
+-- name: write_reviews
+UPDATE reviews SET note = given.c0, key = given.c1
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[]) AS given (place, version, c0, c1)
+WHERE reviews.ctid = given.place AND reviews.xmin::text = given.version
+
+-- name: read_merges
+SELECT ctid::text, xmin::text, id, reason, undo_reason, key
+FROM merges WHERE id > %(after_0)s::bigint ORDER BY id LIMIT %(limit)s
+
+-- name: write_merges
+UPDATE merges SET reason = given.c0, undo_reason = given.c1, key = given.c2
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[], %(c2)s::text[])
+    AS given (place, version, c0, c1, c2)
+WHERE merges.ctid = given.place AND merges.xmin::text = given.version
+
+-- name: read_kept_apart
+SELECT ctid::text, xmin::text, card_id, other_id, reason
+FROM kept_apart WHERE (card_id, other_id) > (%(after_0)s::bigint, %(after_1)s::bigint)
+ORDER BY card_id, other_id LIMIT %(limit)s
+
+-- name: write_kept_apart
+UPDATE kept_apart SET reason = given.c0
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[]) AS given (place, version, c0)
+WHERE kept_apart.ctid = given.place AND kept_apart.xmin::text = given.version
+
+-- name: read_detached
+SELECT ctid::text, xmin::text, card_id, kind, key, reason
+FROM detached WHERE (card_id, kind, key) > (%(after_0)s::bigint, %(after_1)s::text, %(after_2)s::text)
+ORDER BY card_id, kind, key LIMIT %(limit)s
+
+-- name: write_detached
+UPDATE detached SET reason = given.c0
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[]) AS given (place, version, c0)
+WHERE detached.ctid = given.place AND detached.xmin::text = given.version
+
+-- name: read_audit
+SELECT ctid::text, xmin::text, id, details::text
+FROM audit WHERE id > %(after_0)s::bigint ORDER BY id LIMIT %(limit)s
+
+-- name: write_audit
+UPDATE audit SET details = given.c0::jsonb
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[]) AS given (place, version, c0)
+WHERE audit.ctid = given.place AND audit.xmin::text = given.version
+
+-- name: read_claims
+SELECT ctid::text, xmin::text, kind, key, channel_kind, name, customer_id
+FROM claims WHERE (kind, key, channel_kind, name)
+    > (%(after_0)s::text, %(after_1)s::text, %(after_2)s::text, %(after_3)s::text)
+ORDER BY kind, key, channel_kind, name LIMIT %(limit)s
+
+-- name: write_claims
+-- A claim is counted by its name; one that named the customer's phone is given up.
+DELETE FROM claims USING unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[]) AS given (place, version, c0)
+WHERE claims.ctid = given.place AND claims.xmin::text = given.version
+
+-- name: read_identifiers
+-- Identifiers of another kind in which a phone stands, as a messenger's id. They go with the customer.
+SELECT kind, key FROM identifiers WHERE (kind, key) > (%(after_0)s::text, %(after_1)s::text)
+ORDER BY kind, key LIMIT %(limit)s
+
+-- name: read_inbox
+SELECT
+    inbox.id, inbox.channel_id, inbox.message::text, inbox.raw, inbox.headers::text,
+    state.stage::text, state.chat_id, state.found::text
+FROM inbox JOIN inbox_state AS state ON state.inbox_id = inbox.id
+WHERE inbox.id > %(after)s AND inbox.id <= %(to)s ORDER BY inbox.id LIMIT %(limit)s
+
+-- name: lock_chats
+-- The chats of items that are to be rewritten, first: no step has read such an item and not yet written what it says.
+SELECT id FROM chats WHERE id = ANY(%(chat_ids)s) ORDER BY id FOR NO KEY UPDATE
+
+-- name: reread_inbox
+SELECT
+    inbox.id, inbox.message::text, inbox.raw, inbox.headers::text, state.found::text, state.chat_id, state.chat_seq
+FROM inbox JOIN inbox_state AS state ON state.inbox_id = inbox.id
+WHERE inbox.id = ANY(%(inbox_ids)s) ORDER BY inbox.id FOR UPDATE
+
+-- name: write_inbox
+-- With another digest, so that a task that carries the old text is not believed.
+UPDATE inbox SET message = given.message::jsonb, digest = given.digest, raw = given.raw, headers = given.headers::jsonb
+FROM unnest(
+    %(inbox_ids)s::bigint[], %(messages)s::text[], %(digests)s::bytea[], %(raws)s::bytea[], %(headers)s::text[]
+) AS given (id, message, digest, raw, headers)
+WHERE inbox.id = given.id
+
+-- name: write_found
+UPDATE inbox_state SET found = given.found::jsonb
+FROM unnest(%(inbox_ids)s::bigint[], %(founds)s::text[]) AS given (id, found) WHERE inbox_state.inbox_id = given.id
+
+-- name: messages_of_items
+-- What such an item has become in the history, as far as it has got there.
+SELECT
+    ctid::text, xmin::text, chat_id, seq,
+    text, external_id, reply_to, referral, attachments::text, reactions::text
+FROM messages JOIN unnest(%(chat_ids)s::bigint[], %(seqs)s::bigint[]) AS given (chat_id, seq) USING (chat_id, seq)
