@@ -29,9 +29,9 @@ from crm_store.views.desks import OpenChannelView, OperatorView
 from crm_store.views.dialogs import Dialog, DialogSummary
 from crm_store.views.inbox import InboxItem
 from tracker.cards import CardType
+from tracker.customers import IdentifierKey
 from tracker.dialogs import DialogStatus
 from tracker.identifiers import Evidence, IdentifierKind, email, phone, phone_from_digits
-from tracker.matching import IdentifierKey
 from tracker.texts import clean
 
 router = APIRouter(prefix="/api", tags=["look-ups"], responses=documented(401, 403, 404, 422, 503))

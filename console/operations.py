@@ -8,7 +8,7 @@ from config.topology import Step
 from console.dependencies import Dependencies
 from console.problems import unknown
 from console.security import Operator
-from crm_store import cards, chats, desks, dialogs, outbox
+from crm_store import cards, chats, desks, dialogs, matching, outbox
 from crm_store.chats import OutboundEntry
 from crm_store.database import Connection
 from crm_store.desks import LockedOpenChannel
@@ -121,9 +121,8 @@ def _lock_cards(connection: Connection, chat_id: int, dialog_id: int) -> set[int
     context = chats.contexts(connection, [chat_id]).get(chat_id)
     if context is None:  # its customer was erased while this act waited for the chat
         raise unknown("dialog", dialog_id)
-    card_ids = {card_id for card_id in (context.card_id, context.deal_id) if card_id is not None}
-    cards.lock_cards(connection, card_ids)
-    return card_ids
+    own = {card_id for card_id in (context.card_id, context.deal_id) if card_id is not None}
+    return set(matching.lock_live_cards(connection, own).values()) if own else set()
 
 
 def _accept_offer(connection: Connection, desk: LockedOpenChannel, dialog: LockedDialog, operator: Operator) -> None:

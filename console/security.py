@@ -31,6 +31,12 @@ class Operator:
 
 Caller = Service | Operator
 
+
+def actor_of(caller: Caller) -> str:
+    """Who acts, as histories and the audit trail name him."""
+    return f"operator:{caller.id}" if isinstance(caller, Operator) else "service"
+
+
 _bearer = HTTPBearer(auto_error=False, description="The service token, or an operator's token.")
 
 

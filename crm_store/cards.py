@@ -1,49 +1,42 @@
-"""Cards, what stands on them, and the memory of first phones."""
+"""Cards: how they are made, promoted, and get deals. What the tracker knows of them is in `crm_store.matching`."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from crm_store.database import Connection
 from crm_store.queries import Queries
 from tracker.cards import CardDetails, CardType, DealState
-from tracker.identifiers import Evidence, IdentifierKind
-from tracker.matching import Addition, IdentifierKey, KnownCard
 
 _SQL = Queries("cards")
 
 
 @dataclass(frozen=True, slots=True)
-class Owners:
-    """Who has identifiers: live cards by identifier, and the cards that remember phones (T5)."""
-
-    on_cards: Mapping[IdentifierKey, frozenset[int]]
-    remembered: Mapping[IdentifierKey, int]
-
-    @property
-    def card_ids(self) -> set[int]:
-        """All cards named."""
-        return {card_id for ids in self.on_cards.values() for card_id in ids} | set(self.remembered.values())
-
-
-@dataclass(frozen=True, slots=True)
 class NewCard:
-    """A provisional card. matched: false where the tracker is off (T1)."""
+    """A provisional card.
+
+    name_inbox_id: the message that gave the name. created_at: when the message came in that made it. matched: false
+    where the tracker is off (T1).
+    """
 
     id: int
     name: str
     open_channel_id: int
     chat_id: int
+    name_inbox_id: int | None
+    created_at: datetime
     matched: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """A provisional card becomes a lead or a contact."""
+    """A provisional card becomes a lead or a contact. made_by: `tracker`, or who made it by hand (C2)."""
 
     card_id: int
     type: CardType
     source_id: int
     responsible_id: int | None
+    made_by: str = "tracker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,51 +49,6 @@ class NewDeal:
     chat_id: int
     source_id: int
     responsible_id: int | None
-
-
-def lock_identifiers(connection: Connection, keys: Collection[IdentifierKey]) -> None:
-    """Make and lock identifiers: from here to the commit nobody else decides about them (T10)."""
-    ordered = sorted(keys)
-    parameters = {"kinds": [kind for kind, _ in ordered], "keys": [key for _, key in ordered]}
-    connection.execute(_SQL["ensure_identifiers"], parameters)
-    connection.execute(_SQL["lock_identifiers"], parameters)
-
-
-def owners(connection: Connection, keys: Collection[IdentifierKey]) -> Owners:
-    """The live cards that have these identifiers."""
-    ordered = sorted(keys)
-    rows = connection.execute(
-        _SQL["owners"], {"kinds": [kind for kind, _ in ordered], "keys": [key for _, key in ordered]}
-    ).fetchall()
-    on_cards: dict[IdentifierKey, set[int]] = {}
-    remembered: dict[IdentifierKey, int] = {}
-    for kind, key, card_id, remembers in rows:
-        if remembers:
-            remembered[IdentifierKind(kind), key] = card_id
-        else:
-            on_cards.setdefault((IdentifierKind(kind), key), set()).add(card_id)
-    return Owners({key: frozenset(ids) for key, ids in on_cards.items()}, remembered)
-
-
-def lock_cards(connection: Connection, card_ids: Collection[int]) -> list[KnownCard]:
-    """Lock cards and read them with their identifiers."""
-    if card_ids:
-        connection.execute(_SQL["lock_cards"], {"card_ids": sorted(card_ids)})
-    return read_cards(connection, card_ids)
-
-
-def read_cards(connection: Connection, card_ids: Collection[int]) -> list[KnownCard]:
-    """Read cards with their identifiers, without locks."""
-    if not card_ids:
-        return []
-    parameters = {"card_ids": sorted(card_ids)}
-    cards = {
-        card_id: KnownCard(card_id, CardType(card_type), name, created_at, has_memory=has_memory)
-        for card_id, card_type, name, created_at, has_memory in connection.execute(_SQL["read_cards"], parameters)
-    }
-    for card_id, kind, key, evidence in connection.execute(_SQL["identifiers_of"], parameters):
-        cards[card_id].on_card[IdentifierKind(kind), key] = Evidence(evidence)
-    return list(cards.values())
 
 
 def new_ids(connection: Connection, n: int) -> list[int]:
@@ -117,49 +65,15 @@ def insert(connection: Connection, cards: Sequence[NewCard]) -> None:
             "names": [card.name for card in cards],
             "open_channel_ids": [card.open_channel_id for card in cards],
             "chat_ids": [card.chat_id for card in cards],
+            "name_inbox_ids": [card.name_inbox_id for card in cards],
+            "created_ats": [card.created_at for card in cards],
             "matched": [card.matched for card in cards],
         },
     )
 
 
-def add_identifiers(connection: Connection, additions: Iterable[Addition]) -> None:
-    """Put identifiers on cards (T4). Of two additions of one identifier the last one counts."""
-    last = {(a.card_id, a.identifier.kind, a.identifier.key): a for a in additions}
-    rows = [last[key] for key in sorted(last)]
-    connection.execute(
-        _SQL["add_identifiers"],
-        {
-            "card_ids": [row.card_id for row in rows],
-            "kinds": [row.identifier.kind for row in rows],
-            "keys": [row.identifier.key for row in rows],
-            "values": [row.identifier.value for row in rows],
-            "writtens": [row.identifier.written for row in rows],
-            "evidences": [row.identifier.evidence for row in rows],
-            "inbox_ids": [row.inbox_id for row in rows],
-            "given_ats": [row.at for row in rows],
-        },
-    )
-
-
-def remember(connection: Connection, phones: Mapping[IdentifierKey, int]) -> None:
-    """Remember first phones for their cards, for ever (T5)."""
-    connection.execute(
-        _SQL["remember"],
-        {
-            "kinds": [kind for kind, _ in phones],
-            "keys": [key for _, key in phones],
-            "card_ids": list(phones.values()),
-        },
-    )
-
-
-def fill_names(connection: Connection, names: Mapping[int, str]) -> None:
-    """Fill empty names; a filled one is never overwritten (T4)."""
-    connection.execute(_SQL["fill_names"], {"card_ids": list(names), "names": list(names.values())})
-
-
 def details(connection: Connection, card_ids: Collection[int]) -> dict[int, CardDetails]:
-    """What decides about the creation of cards (C1-C3), by card id."""
+    """What decides about the creation of cards (C1-C3), by the id of the live card; of all that was merged into it."""
     rows = connection.execute(_SQL["details"], {"card_ids": sorted(card_ids)}).fetchall()
     return {
         card_id: CardDetails(CardType(card_type), name, has_phone, has_email)
@@ -176,6 +90,7 @@ def promote(connection: Connection, promotions: Sequence[Promotion]) -> None:
             "types": [promotion.type for promotion in promotions],
             "source_ids": [promotion.source_id for promotion in promotions],
             "responsible_ids": [promotion.responsible_id for promotion in promotions],
+            "made_bys": [promotion.made_by for promotion in promotions],
         },
     )
 
@@ -214,11 +129,3 @@ def insert_deals(connection: Connection, deals: Sequence[NewDeal]) -> None:
 def accepted_by(connection: Connection, card_ids: Collection[int], operator_id: int) -> None:
     """Who takes the dialog first becomes responsible (C4); later ones change nothing."""
     connection.execute(_SQL["accepted_by"], {"card_ids": sorted(card_ids), "operator_id": operator_id})
-
-
-def absorb(connection: Connection, card_id: int, survivor_id: int) -> None:
-    """A locked provisional card, which nobody has seen, becomes part of the card that was found for it (C2).
-
-    It points at the survivor, as a merge does: its chats and identifiers follow.
-    """
-    connection.execute(_SQL["absorb"], {"card_id": card_id, "survivor_id": survivor_id})

@@ -8,17 +8,23 @@ from functools import lru_cache
 from crm_store.database import Connection
 from crm_store.queries import Queries
 from tracker.channels import OpenChannelSettings
+from tracker.matching import Binding
 
 _SQL = Queries("chats")
 
 
 @dataclass(frozen=True, slots=True)
 class ChatContext:
-    """A chat with all that a step needs to know around it. card_id: the live card, if it is bound."""
+    """A chat with all that a step needs to know around it.
+
+    card_id: the card that it is bound to, if any. live_card_id: the one that stands for its customer (T7).
+    """
 
     id: int
     external_id: str
+    customer_id: str
     card_id: int | None
+    live_card_id: int | None
     deal_id: int | None
     last_seq: int
     channel_id: int
@@ -61,7 +67,7 @@ class OutboundEntry:
 def contexts(connection: Connection, chat_ids: Collection[int]) -> dict[int, ChatContext]:
     """Chats by id, with channel, open channel and settings."""
     rows = connection.execute(_SQL["contexts"], {"chat_ids": sorted(chat_ids)}).fetchall()
-    return {row[0]: ChatContext(*[*row[:11], read_settings(row[11])]) for row in rows}
+    return {row[0]: ChatContext(*[*row[:13], read_settings(row[13])]) for row in rows}
 
 
 @lru_cache(maxsize=1024)
@@ -75,20 +81,30 @@ def lock(connection: Connection, chat_id: int) -> None:
     connection.execute(_SQL["lock_one"], {"chat_id": chat_id})
 
 
+def lock_all(connection: Connection, chat_ids: Collection[int]) -> None:
+    """Lock chats, waiting for the steps that have them."""
+    connection.execute(_SQL["lock_all"], {"chat_ids": sorted(chat_ids)})
+
+
 def take_seqs(connection: Connection, counts: Mapping[int, int]) -> dict[int, int]:
     """Reserve `counts[chat_id]` places in the history of each locked chat; returns the first place of each."""
     rows = connection.execute(_SQL["take_seqs"], {"chat_ids": list(counts), "counts": list(counts.values())}).fetchall()
     return {chat_id: last - counts[chat_id] + 1 for chat_id, last in rows}
 
 
-def bind(connection: Connection, bindings: Mapping[int, tuple[int, str]]) -> None:
-    """Bind chats to cards: chat id to card id and the rule that bound it."""
+def bind(connection: Connection, bindings: Mapping[int, tuple[Binding, int]]) -> None:
+    """Bind chats to cards: by chat id the binding, and the message that bound it."""
+    links = [binding.link for binding, _ in bindings.values()]
     connection.execute(
         _SQL["bind"],
         {
             "chat_ids": list(bindings),
-            "card_ids": [card_id for card_id, _ in bindings.values()],
-            "bound_bys": [bound_by for _, bound_by in bindings.values()],
+            "card_ids": [binding.card_id for binding, _ in bindings.values()],
+            "bound_bys": [binding.bound_by for binding, _ in bindings.values()],
+            "kinds": [link.identifier[0] if link else None for link in links],
+            "keys": [link.identifier[1] if link else None for link in links],
+            "evidences": [link.evidence if link else None for link in links],
+            "inbox_ids": [inbox_id for _, inbox_id in bindings.values()],
         },
     )
 

@@ -78,16 +78,16 @@ def erase(session: Session, request: Request, progress: Progress) -> Erased:
     session: a connection of its own, with a short lock time-out: what it waits for, others wait behind.
     Raises DatabaseAwayError and ChangingCustomerError: nothing is lost by running it again.
     """
-    plan = _read_plan(session, request)
+    plan = patiently(_read_plan, session, request)
     for _ in range(MOST_ROUNDS):
         sweeper = Sweeper(session, _target(plan), progress)
-        swept_to = patiently(lambda: _last_item(session))
+        swept_to = patiently(_last_item, session)
         sweeper.everything(swept_to)
         _thin_out(session, plan.who.chat_ids)
         try:
-            erased, last = patiently(lambda: _erase(session, request, plan, sweeper, swept_to))
+            erased, last = patiently(_erase, session, request, plan, sweeper, swept_to)
         except _ChangedError:
-            plan = _read_plan(session, request)
+            plan = patiently(_read_plan, session, request)
             continue
         sweeper.inbox(swept_to, last)
         return erased
@@ -95,11 +95,8 @@ def erase(session: Session, request: Request, progress: Progress) -> Erased:
 
 
 def _read_plan(session: Session, request: Request) -> _Plan:
-    def read() -> _Plan:
-        with session.transaction() as connection:
-            return _plan(connection, request)
-
-    return patiently(read)
+    with session.transaction() as connection:
+        return _plan(connection, request)
 
 
 def _plan(connection: Connection, request: Request) -> _Plan:
@@ -126,11 +123,6 @@ def _last_item(session: Session) -> int:
 
 
 def _thin_out(session: Session, chat_ids: Collection[int]) -> None:
-    def part(chat_id: int) -> int:
-        with session.transaction() as connection:
-            parameters = {"chat_id": chat_id, "limit": LONG_HISTORY}
-            return connection.execute(_SQL["thin_out"], parameters).rowcount
-
     while True:
         with session.connection() as connection:
             parameters = {"chat_ids": list(chat_ids), "limit": LONG_HISTORY}
@@ -138,7 +130,12 @@ def _thin_out(session: Session, chat_ids: Collection[int]) -> None:
         if not long:
             return
         for (chat_id,) in long:
-            patiently(lambda chat_id=chat_id: part(chat_id))  # type: ignore[misc]
+            patiently(_delete_oldest, session, chat_id)
+
+
+def _delete_oldest(session: Session, chat_id: int) -> None:
+    with session.transaction() as connection:
+        connection.execute(_SQL["thin_out"], {"chat_id": chat_id, "limit": LONG_HISTORY})
 
 
 def _erase(session: Session, request: Request, plan: _Plan, sweeper: Sweeper, swept_to: int) -> tuple[Erased, int]:
@@ -148,7 +145,8 @@ def _erase(session: Session, request: Request, plan: _Plan, sweeper: Sweeper, sw
         dialog_ids, parted = _lock(connection, request, plan)
         connection.execute(_SQL["stop_accepting"])
         deleted = _delete_items(connection, plan.who, sweeper, swept_to)
-        deleted |= _delete_rest(connection, plan, plan.keys | _extra_keys(connection, plan, sweeper), dialog_ids, parted)
+        keys = plan.keys | _extra_keys(connection, plan, sweeper)
+        deleted |= _delete_rest(connection, plan, keys, dialog_ids, parted)
         last = _value(connection, "last_item")
         erased = Erased(plan.who.card_ids, deleted, dict(sweeper.swept.rewritten), plan.kept)
         _audit(connection, request, erased, _target(plan).traces)

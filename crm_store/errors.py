@@ -26,6 +26,12 @@ class DatabaseAwayError(StoreError):
     reason = "database_away"
 
 
+class CustomersMovedError(DatabaseAwayError):
+    """Others merged or parted the customers that this transaction waited for, again and again: try again later."""
+
+    reason = "customers_moved"
+
+
 class RowRefusedError(StoreError):
     """PostgreSQL refuses a value. The same data will be refused again."""
 

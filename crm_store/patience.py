@@ -2,25 +2,26 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from crm_store.errors import DatabaseAwayError
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 TRIES = 8
 FIRST_PAUSE = 0.05
 """Seconds; each further one is twice as long."""
 
 
-def patiently(work: Callable[[], T]) -> T:
-    """Do `work`, which is a transaction of its own, again while PostgreSQL cannot.
+def patiently(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do `work`, which consists of whole transactions, again while PostgreSQL cannot.
 
     Raises DatabaseAwayError after some seconds.
     """
     for n in range(TRIES):
         try:
-            return work()
+            return work(*args, **kwargs)
         except DatabaseAwayError:
             if n == TRIES - 1:
                 raise

@@ -115,7 +115,7 @@ class Sweeper:
         Raises DatabaseAwayError.
         """
         looked_at = 0
-        while rows := patiently(lambda: self._inbox_chunk(after, to)):
+        while rows := patiently(self._inbox_chunk, after, to):
             after = rows[-1]
             looked_at += len(rows)
             self._progress("inbox", looked_at)
@@ -219,7 +219,7 @@ class Sweeper:
         looked_at = 0
         own_ids = {"chats": sorted(self._own_chats), "cards": sorted(self._target.card_ids)}
         own = {"own_ids": own_ids[_OWN[place.name]]} if place.name in _OWN else {}
-        while rows := patiently(lambda: self._chunk(place, after, own)):
+        while rows := patiently(self._chunk, place, after, own):
             after = rows[-1][2 : 2 + len(place.first)]
             looked_at += len(rows)
             self._progress(place.name, looked_at)

@@ -60,6 +60,13 @@ class Identifier(BaseModel):
     evidence: Evidence
 
 
+def is_blocked(identifier: Identifier, blocked: Collection[str]) -> bool:
+    """Whether a block list covers an identifier (T9): keys of phones; addresses, `@domain` or `name@`."""
+    if identifier.kind is IdentifierKind.PHONE:
+        return identifier.key in blocked
+    return identifier.kind is IdentifierKind.EMAIL and matches_email(identifier.key, blocked)
+
+
 # Phones
 
 PHONE_LENGTH = 250

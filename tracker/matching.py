@@ -1,205 +1,417 @@
-"""Which card a chat belongs to, and what a message adds to it (T1-T8).
+"""Which card a chat belongs to, and what a message adds, merges or leaves to a person (T1-T9).
 
-A Book holds what is known of the identifiers and cards that a batch of messages touches. Messages are shown to
-it in order; it answers with a Binding and remembers its own answers, so that five hundred first messages with
-one phone end on one card (T10). It has no I/O: the caller locks, reads, and writes the answers down.
+A Book holds what is known of the identifiers and customers that a batch of messages touches. Messages are shown to it
+in order; it answers with a Binding and remembers its own answers, so that five hundred first messages with one phone
+end on one card (T10). It has no I/O: the caller locks, reads, and writes the answers down.
+
+docs/tracker.md says in words what happens here, step by step.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 
-from tracker.cards import CARD_TYPE_RANK, CardType
+from tracker.cards import CardType
+from tracker.claims import Claim, Claims, Standing, compared_name
+from tracker.customers import PROVABLE, Customer, IdentifierKey, KnownCard, contradict, is_stronger, key_of, weaker
 from tracker.identifiers import EVIDENCE_RANK, Evidence, Identifier, IdentifierKind
 
-IdentifierKey = tuple[IdentifierKind, str]
-"""Kind and key: what is compared."""
 
+class ReviewCause(StrEnum):
+    """Why a person is asked (T7, T8, T9)."""
 
-@dataclass(slots=True)
-class KnownCard:
-    """A live card. on_card: its identifiers with their evidence. has_memory: a first phone is remembered for it."""
-
-    id: int
-    type: CardType
-    name: str
-    created_at: datetime
-    on_card: dict[IdentifierKey, Evidence] = field(default_factory=dict)
-    has_memory: bool = False
-
-    @property
-    def preference(self) -> tuple[int, datetime, int]:
-        """Sorts the cards that one identifier matches: by type, then the oldest (T2)."""
-        return CARD_TYPE_RANK[self.type], self.created_at, self.id
-
-    def proven(self, kind: IdentifierKind) -> set[str]:
-        """Keys of this kind that the channel itself proved."""
-        return {key for (k, key), evidence in self.on_card.items() if k is kind and evidence is Evidence.PROVEN}
+    SUGGESTED = "suggested"
+    EDITED = "edited"
+    CONTRADICTION = "contradiction"
+    SHARED = "shared"
 
 
 @dataclass(frozen=True, slots=True)
 class MatchingRules:
-    """T1: what the open channel allows."""
+    """What the open channel allows (T1, T8, T9)."""
 
-    check_client_in_crm: bool
-    chat_tracker: bool
+    check_client_in_crm: bool = True
+    chat_tracker: bool = True
+    suggest_typed: bool = False
+    max_claimants: int = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What one message tells of its customer."""
+    """What one message tells of its customer. customer_id: his messenger id, or the chat's where there is none."""
 
     inbox_id: int
     chat_id: int
     name: str
     identifiers: tuple[Identifier, ...]
     at: datetime
+    channel_kind: str = ""
+    customer_id: str = ""
+
+    @property
+    def proofs(self) -> set[IdentifierKey]:
+        """The phones and e-mails that the message proves."""
+        return {key_of(i) for i in self.identifiers if i.kind in PROVABLE and i.evidence is Evidence.PROVEN}
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """All that is known of the identifiers that will be sighted.
+
+    cards: of each customer who has one of them, or to whom a chat is bound, all cards. remembered: first phones (T5)
+    with the card. apart: pairs of cards that a person keeps apart. detached: card and identifier that a person parted.
+    standings: those that are not usual. claims: of the phones and e-mails (T9).
+    """
+
+    cards: Iterable[KnownCard] = ()
+    remembered: Mapping[IdentifierKey, int] = field(default_factory=dict)
+    apart: Collection[tuple[int, int]] = ()
+    detached: Collection[tuple[int, IdentifierKey]] = ()
+    standings: Mapping[IdentifierKey, Standing] = field(default_factory=dict)
+    claims: Iterable[Claim] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Addition:
-    """An identifier that goes on a card, or is there already with weaker evidence."""
+class Link:
+    """The identifier that binds a chat or merges two cards. evidence: the weaker of its two sides."""
 
-    card_id: int
-    identifier: Identifier
-    inbox_id: int
-    at: datetime
+    identifier: IdentifierKey
+    evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Where a message belongs. bound_by: why the chat is bound to this card; empty if it was bound before."""
+    """Where a message belongs. bound_by: why its chat is bound to this card; empty if it was bound before.
+
+    conflict: a proof has come that contradicts what only typed links join; see `tracker.separation`.
+    """
 
     card_id: int
     bound_by: str = ""
+    link: Link | None = None
     is_new: bool = False
+    conflict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A fact that is new on a card, or stronger than it was."""
+
+    card_id: int
+    chat_id: int
+    identifier: Identifier
+    inbox_id: int
+    at: datetime
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Two customers are one (T7). card_id: whose chat gave the link; other_id: on which it stood.
+
+    loser_id, survivor_id: the live cards of that moment. link, chat_id, inbox_id: None where a person merges.
+    """
+
+    card_id: int
+    other_id: int
+    loser_id: int
+    survivor_id: int
+    link: Link | None
+    chat_id: int | None
+    inbox_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A person is asked whether two cards are one customer's, or (card_id None) whether an identifier is shared."""
+
+    cause: ReviewCause
+    card_id: int | None
+    other_id: int | None
+    link: Link
+    chat_id: int
+    inbox_id: int
 
 
 class Book:
     """See the module. Not safe for use by several threads."""
 
-    def __init__(
-        self,
-        cards: Iterable[KnownCard],
-        remembered: Mapping[IdentifierKey, int],
-        new_card_ids: Iterator[int],
-        owners: Mapping[IdentifierKey, Iterable[int]],
-    ) -> None:
-        """All that is known of the identifiers that will be sighted.
-
-        cards: those that have one of the identifiers, or to which a chat is bound. remembered: first phones (T5).
-        new_card_ids: as many as there are chats to bind. owners: live cards that may match, by identifier.
-        """
-        self._cards = {card.id: card for card in cards}
-        self._remembered = dict(remembered)
+    def __init__(self, known: Knowledge, new_card_ids: Iterator[int]) -> None:
+        """new_card_ids: as many as there are chats to bind."""
+        self._cards = {card.id: card for card in known.cards}
+        self._customers: dict[int, Customer] = {}
+        self._customer_of: dict[int, Customer] = {}
+        self._owners: dict[IdentifierKey, set[int]] = {}
+        for card in self._cards.values():
+            self._enter(card, self._customers.setdefault(card.live_id, Customer([])))
+        self._remembered = dict(known.remembered)
+        self._apart = {frozenset(pair) for pair in known.apart}
+        self._detached = set(known.detached)
+        self._standings = dict(known.standings)
+        self._claims = Claims(known.claims)
         self._new_card_ids = new_card_ids
-        self._owners = {key: set(card_ids) for key, card_ids in owners.items()}
         self._bound: dict[int, int] = {}
         self.additions: list[Addition] = []
         self.newly_remembered: dict[IdentifierKey, int] = {}
-        self.filled_names: dict[int, str] = {}
+        self.newly_shared: list[IdentifierKey] = []
+        self.filled_names: dict[int, tuple[str, int]] = {}
+        self.counted_claims: list[Claim] = []
+        self.merges: list[Merge] = []
+        self.reviews: list[Review] = []
 
     def bind(self, sighting: Sighting, bound_to: int | None, rules: MatchingRules) -> Binding:
-        """Bind the sighting's chat, or follow its binding, and add what the message brings.
+        """Bind the sighting's chat, or follow its binding, and take in what the message brings.
 
-        bound_to: the live card that the chat is bound to in the store, if any.
+        bound_to: the card that the chat is bound to in the store, if any.
         """
         card_id = self._bound.get(sighting.chat_id, bound_to)
+        if rules.chat_tracker:
+            self._count_claims(sighting, card_id, rules)
         if card_id is not None:
             binding = Binding(card_id)
         else:
-            binding = self._match(sighting, rules) or self._new_card(sighting)
+            binding = self._match(sighting, rules) or self._new_card(sighting, rules)
             self._bound[sighting.chat_id] = binding.card_id
-        self._enrich(self._cards[binding.card_id], sighting, rules)
-        return binding
+        card = self._cards[binding.card_id]
+        fresh = self._add_facts(card, sighting, "T6" if binding.is_new else "T4", rules)
+        if not (rules.chat_tracker and card.matched):
+            return binding
+        self._remember(card, fresh)
+        conflict = self._has_conflict(card, sighting, fresh)
+        for identifier in sorted(fresh, key=lambda i: EVIDENCE_RANK[i.evidence]):
+            conflict |= self._merge_owners(card, identifier, sighting, rules)
+        return replace(binding, conflict=conflict)
 
-    def card(self, card_id: int) -> KnownCard:
-        """A card as it is after all that was shown so far."""
-        return self._cards[card_id]
+    def look_up_again(self, card_id: int, sighting: Sighting, rules: MatchingRules) -> str:
+        """C2: a provisional card's customer may have a card by now; then the two are merged.
+
+        sighting: all that he gave. Returns the rule by which he was found, or nothing.
+        """
+        for evidence in Evidence:
+            given = [i for i in sighting.identifiers if i.evidence is evidence and self._may_match(key_of(i))]
+            for rule, identifier, theirs in self._candidates(given, rules):
+                mine, link = self._customer_of[card_id], _link(identifier, theirs)
+                if mine is theirs or theirs.live.type is CardType.PROVISIONAL or self._kept_apart(mine, theirs):
+                    continue
+                if link.evidence is Evidence.TYPED and (
+                    rules.suggest_typed or contradict(mine.proofs(), theirs.proofs())
+                ):
+                    continue
+                self._merge(self._cards[card_id], self._place(theirs, key_of(identifier)), link, sighting)
+                return f"{rule} {evidence} {identifier.kind}"
+        return ""
+
+    def live_ids(self) -> dict[int, int]:
+        """The live card of each card, after all merges so far."""
+        return {card_id: customer.live.id for card_id, customer in self._customer_of.items()}
+
+    def chats_and_identifiers_of(self, card_id: int) -> tuple[set[int], set[IdentifierKey]]:
+        """The chats that gave something to the customer to whom a card belongs, and all his identifiers."""
+        cards = self._customer_of[card_id].cards
+        chat_ids = {chat_id for card in cards for by_chat in card.facts.values() for chat_id in by_chat}
+        return chat_ids - {0}, {key for card in cards for key in card.facts}
+
+    # Step 1
+
+    def _count_claims(self, sighting: Sighting, card_id: int | None, rules: MatchingRules) -> None:
+        """T9: when too many contradict each other, the identifier is shared from now on."""
+        given_before = self._cards[card_id].facts if card_id is not None else {}
+        name = compared_name(sighting.name)
+        for identifier in sighting.identifiers:
+            key = key_of(identifier)
+            if identifier.kind not in PROVABLE or sighting.chat_id in given_before.get(key, {}):
+                continue
+            claim = Claim(key, sighting.channel_kind, name, sighting.customer_id, sighting.chat_id, sighting.inbox_id)
+            counted = self._claims.count(claim)
+            if counted is None:
+                continue
+            self.counted_claims.append(claim)
+            if counted > rules.max_claimants and self._standings.get(key, Standing.USUAL) is Standing.USUAL:
+                self._standings[key] = Standing.SHARED
+                self.newly_shared.append(key)
+                self._ask(ReviewCause.SHARED, None, None, Link(key, identifier.evidence), sighting)
+
+    # Step 2
 
     def _match(self, sighting: Sighting, rules: MatchingRules) -> Binding | None:
         """T2: proven before signed before typed; remembered phone, phone, e-mail, messenger id."""
         if not rules.chat_tracker:
             return None
         for evidence in Evidence:
-            given = [identifier for identifier in sighting.identifiers if identifier.evidence is evidence]
-            for rule, identifier, candidates in self._candidates(given, rules):
-                for card in candidates:
-                    if not _contradicted(sighting, evidence, card):
-                        return Binding(card.id, f"{rule} {evidence} {identifier.kind}")
+            given = [i for i in sighting.identifiers if i.evidence is evidence and self._may_match(key_of(i))]
+            for rule, identifier, customer in self._candidates(given, rules):
+                link = _link(identifier, customer)
+                if link.evidence is Evidence.TYPED and (
+                    rules.suggest_typed or contradict(sighting.proofs, customer.proofs())
+                ):
+                    continue
+                card = self._place(customer, key_of(identifier))
+                return Binding(card.id, f"{rule} {evidence} {identifier.kind}", link)
         return None
 
-    def _candidates(
-        self, given: list[Identifier], rules: MatchingRules
-    ) -> Iterator[tuple[str, Identifier, list[KnownCard]]]:
+    def _candidates(self, given: list[Identifier], rules: MatchingRules) -> Iterator[tuple[str, Identifier, Customer]]:
         for identifier in given:
-            remembered = self._remembered.get(_key(identifier))
+            remembered = self._remembered.get(key_of(identifier))
             if remembered is not None:
-                yield "T5", identifier, [self._cards[remembered]]
+                yield "T5", identifier, self._customer_of[remembered]
         for kind in IdentifierKind:
-            if kind is not IdentifierKind.MESSENGER and not rules.check_client_in_crm:
-                continue
             for identifier in given:
                 if identifier.kind is kind:
-                    owners = [self._cards[card_id] for card_id in self._owners.get(_key(identifier), ())]
-                    yield "T2", identifier, sorted(owners, key=lambda card: card.preference)
+                    for customer in self._having(identifier, rules):
+                        yield "T2", identifier, customer
 
-    def _new_card(self, sighting: Sighting) -> Binding:
+    def _having(self, identifier: Identifier, rules: MatchingRules) -> list[Customer]:
+        """Customers with a fact of an identifier, the preferred first, as far as the open channel looks there (T1)."""
+        if identifier.kind is not IdentifierKind.MESSENGER and not rules.check_client_in_crm:
+            return []
+        having = {
+            id(c): c for card_id in self._owners.get(key_of(identifier), ()) for c in [self._customer_of[card_id]]
+        }
+        return sorted(having.values(), key=lambda customer: customer.preference)
+
+    def _place(self, customer: Customer, key: IdentifierKey) -> KnownCard:
+        """The card of a customer to which an identifier leads."""
+        remembered = self._remembered.get(key)
+        if remembered is not None and self._customer_of[remembered] is customer:
+            return self._cards[remembered]
+        card = customer.with_fact(key)
+        assert card is not None  # noqa: S101  else nothing would have led to this customer
+        return card
+
+    def _may_match(self, key: IdentifierKey) -> bool:
+        return self._standings.get(key) is not Standing.SHARED
+
+    def _new_card(self, sighting: Sighting, rules: MatchingRules) -> Binding:
         """T6."""
-        card = KnownCard(next(self._new_card_ids), CardType.PROVISIONAL, sighting.name, sighting.at)
+        card = KnownCard(
+            next(self._new_card_ids),
+            CardType.PROVISIONAL,
+            sighting.name,
+            sighting.at,
+            matched=rules.chat_tracker,
+        )
         self._cards[card.id] = card
+        self._enter(card, Customer([]))
         return Binding(card.id, "T6", is_new=True)
 
-    def _enrich(self, card: KnownCard, sighting: Sighting, rules: MatchingRules) -> None:
-        """T4, T5, T6: missing identifiers are added and an empty name is filled; nothing is overwritten."""
+    # Steps 3 and 4
+
+    def _add_facts(self, card: KnownCard, sighting: Sighting, rule: str, rules: MatchingRules) -> list[Identifier]:
+        """T4, T6: what is missing is added, an empty name filled. Returns the identifiers that are new or stronger."""
         if not card.name and sighting.name:
-            card.name = self.filled_names[card.id] = sighting.name
+            card.name = sighting.name
+            self.filled_names[card.id] = sighting.name, sighting.inbox_id
+        fresh: list[Identifier] = []
         for identifier in sighting.identifiers:
-            if not self._belongs_elsewhere(card, identifier, rules):
-                self._add(card, identifier, sighting, rules)
-                self._remember(card, identifier, rules)
+            key = key_of(identifier)
+            by_chat = card.facts.setdefault(key, {})
+            if is_stronger(identifier.evidence, by_chat.get(sighting.chat_id)) and not self._is_detached(
+                card, identifier
+            ):
+                by_chat[sighting.chat_id] = identifier.evidence
+                self.additions.append(
+                    Addition(card.id, sighting.chat_id, identifier, sighting.inbox_id, sighting.at, rule)
+                )
+                fresh.append(identifier)
+                if rules.chat_tracker and card.matched:
+                    self._owners.setdefault(key, set()).add(card.id)
+            if not by_chat:
+                del card.facts[key]
+        return fresh
 
-    def _belongs_elsewhere(self, card: KnownCard, identifier: Identifier, rules: MatchingRules) -> bool:
-        """Whether it is another card's, as far as the open channel looks there: then nothing moves (T7)."""
-        key = _key(identifier)
-        if not rules.chat_tracker or key in card.on_card:
+    def _is_detached(self, card: KnownCard, identifier: Identifier) -> bool:
+        """A person said that it is not this customer's; only a proof says more (T5)."""
+        if not self._detached or identifier.evidence is Evidence.PROVEN:
             return False
-        if self._remembered.get(key, card.id) != card.id:
-            return True
-        looked_up = rules.check_client_in_crm or identifier.kind is IdentifierKind.MESSENGER
-        return looked_up and bool(self._owners.get(key))
+        return any((each, key_of(identifier)) in self._detached for each in self._customer_of[card.id].card_ids)
 
-    def _add(self, card: KnownCard, identifier: Identifier, sighting: Sighting, rules: MatchingRules) -> None:
-        key = _key(identifier)
-        present = card.on_card.get(key)
-        if present is not None and EVIDENCE_RANK[present] <= EVIDENCE_RANK[identifier.evidence]:
+    def _remember(self, card: KnownCard, fresh: Iterable[Identifier]) -> None:
+        """T5: the first phone of a customer, for ever."""
+        if self._customer_of[card.id].remembers:
             return
-        card.on_card[key] = identifier.evidence
-        if rules.chat_tracker:
-            self._owners.setdefault(key, set()).add(card.id)
-        self.additions.append(Addition(card.id, identifier, sighting.inbox_id, sighting.at))
+        for identifier in fresh:
+            key = key_of(identifier)
+            if identifier.kind is IdentifierKind.PHONE and self._may_match(key) and key not in self._remembered:
+                self._remembered[key] = self.newly_remembered[key] = card.id
+                card.remembers = True
+                return
 
-    def _remember(self, card: KnownCard, identifier: Identifier, rules: MatchingRules) -> None:
-        """T5: the first phone of a card, for ever."""
-        key = _key(identifier)
-        if identifier.kind is not IdentifierKind.PHONE or not rules.chat_tracker or card.has_memory:
-            return
-        if self._remembered.setdefault(key, card.id) == card.id:
-            card.has_memory = True
-            self.newly_remembered[key] = card.id
+    # Step 5
+
+    def _merge_owners(self, card: KnownCard, identifier: Identifier, sighting: Sighting, rules: MatchingRules) -> bool:
+        """T7: whoever else has the identifier is the same customer, or a person decides.
+
+        Returns whether it has joined customers whose proofs contradict each other, as only a proof may.
+        """
+        conflict = False
+        if not self._may_match(key_of(identifier)):
+            return conflict
+        for _, _, other in list(self._candidates([identifier], rules)):
+            mine, theirs = self._customer_of[card.id], self._customer_of[other.cards[0].id]
+            if mine is not theirs and not self._kept_apart(mine, theirs):
+                link = _link(identifier, theirs)
+                place = self._place(theirs, key_of(identifier))
+                cause = _obstacle(mine, theirs, link, rules)
+                if cause is None:
+                    conflict |= contradict(mine.proofs(), theirs.proofs())
+                    self._merge(card, place, link, sighting)
+                else:
+                    self._ask(cause, card.id, place.id, link, sighting)
+        return conflict
+
+    def _merge(self, card: KnownCard, other: KnownCard, link: Link, sighting: Sighting) -> None:
+        mine, theirs = self._customer_of[card.id], self._customer_of[other.id]
+        survivor, loser = sorted((mine.live, theirs.live), key=lambda live: live.age)
+        self.merges.append(Merge(card.id, other.id, loser.id, survivor.id, link, sighting.chat_id, sighting.inbox_id))
+        for each in theirs.cards:
+            self._enter(each, mine)
+
+    def _kept_apart(self, mine: Customer, theirs: Customer) -> bool:
+        return bool(self._apart) and any(
+            frozenset((one, other)) in self._apart for one in mine.card_ids for other in theirs.card_ids
+        )
+
+    def _ask(
+        self, cause: ReviewCause, card_id: int | None, other_id: int | None, link: Link, sighting: Sighting
+    ) -> None:
+        self.reviews.append(Review(cause, card_id, other_id, link, sighting.chat_id, sighting.inbox_id))
+
+    def _has_conflict(self, card: KnownCard, sighting: Sighting, fresh: Iterable[Identifier]) -> bool:
+        """Whether what this message proves contradicts what others of this customer proved."""
+        newly = {key_of(i) for i in fresh if i.kind in PROVABLE and i.evidence is Evidence.PROVEN}
+        if not newly:
+            return False
+        others = {
+            key
+            for each in self._customer_of[card.id].cards
+            for key, by_chat in each.facts.items()
+            for chat_id, evidence in by_chat.items()
+            if evidence is Evidence.PROVEN and chat_id != sighting.chat_id
+        }
+        return contradict(newly, others)
+
+    def _enter(self, card: KnownCard, customer: Customer) -> None:
+        customer.cards.append(card)
+        self._customer_of[card.id] = customer
+        if card.matched:
+            for key in card.facts:
+                self._owners.setdefault(key, set()).add(card.id)
 
 
-def _key(identifier: Identifier) -> IdentifierKey:
-    return identifier.kind, identifier.key
+def _link(identifier: Identifier, customer: Customer) -> Link:
+    """A remembered phone of which no fact is left counts as what the incoming fact is (T5)."""
+    present = customer.strongest(key_of(identifier))
+    return Link(key_of(identifier), identifier.evidence if present is None else weaker(identifier.evidence, present))
 
 
-def _contradicted(sighting: Sighting, evidence: Evidence, card: KnownCard) -> bool:
-    """T8: a typed identifier never binds two sides that each have a different proven phone or e-mail."""
-    if evidence is not Evidence.TYPED:
-        return False
-    for kind in (IdentifierKind.PHONE, IdentifierKind.EMAIL):
-        ours = {i.key for i in sighting.identifiers if i.kind is kind and i.evidence is Evidence.PROVEN}
-        theirs = card.proven(kind)
-        if ours and theirs and not ours & theirs:
-            return True
-    return False
+def _obstacle(mine: Customer, theirs: Customer, link: Link, rules: MatchingRules) -> ReviewCause | None:
+    """Why two customers are not merged without a person (T7, T8)."""
+    if not mine.untouched:
+        return ReviewCause.EDITED
+    if link.evidence is Evidence.TYPED:
+        if contradict(mine.proofs(), theirs.proofs()):
+            return ReviewCause.CONTRADICTION
+        if rules.suggest_typed:
+            return ReviewCause.SUGGESTED
+    return None

@@ -2,9 +2,10 @@
 -- Lock order: the chats themselves are locked by the claim or by the act that calls these.
 
 -- name: contexts
--- A chat with its channel and open channel; the card is the live one.
+-- A chat with its channel and open channel, the card that it is bound to, and the live one.
 SELECT
-    chats.id, chats.external_id, coalesce(cards.live_id, cards.id), chats.deal_id, chats.last_seq,
+    chats.id, chats.external_id, chats.customer_id, cards.id, coalesce(cards.live_id, cards.id), chats.deal_id,
+    chats.last_seq,
     channels.id, channels.kind, channels.name, channels.region,
     open_channels.id, open_channels.active, open_channels.settings::text
 FROM unnest(%(chat_ids)s::bigint[]) AS given (id)
@@ -21,8 +22,13 @@ WHERE chats.id = given.id
 RETURNING chats.id, chats.last_seq
 
 -- name: bind
-UPDATE chats SET card_id = given.card_id, bound_by = given.bound_by, bound_at = now()
-FROM unnest(%(chat_ids)s::bigint[], %(card_ids)s::bigint[], %(bound_bys)s::text[]) AS given (id, card_id, bound_by)
+UPDATE chats SET
+    card_id = given.card_id, bound_by = given.bound_by, bound_at = now(), bound_kind = given.kind,
+    bound_key = given.key, bound_evidence = given.evidence, bound_inbox_id = given.inbox_id
+FROM unnest(
+    %(chat_ids)s::bigint[], %(card_ids)s::bigint[], %(bound_bys)s::text[], %(kinds)s::text[], %(keys)s::text[],
+    %(evidences)s::evidence[], %(inbox_ids)s::bigint[]
+) AS given (id, card_id, bound_by, kind, key, evidence, inbox_id)
 WHERE chats.id = given.id
 
 -- name: set_deals
@@ -63,3 +69,6 @@ WHERE chat_id = %(chat_id)s AND external_id = %(target)s AND external_id <> ''
 
 -- name: lock_one
 SELECT id FROM chats WHERE id = %(chat_id)s FOR NO KEY UPDATE
+
+-- name: lock_all
+SELECT id FROM chats WHERE id = ANY(%(chat_ids)s) ORDER BY id FOR NO KEY UPDATE

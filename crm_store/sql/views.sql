@@ -135,15 +135,6 @@ LEFT JOIN operators ON operators.id = messages.operator_id
 LEFT JOIN outbox ON outbox.chat_id = messages.chat_id AND outbox.seq = messages.seq
 ORDER BY named.position
 
--- name: given_on_card
--- What crm_lookup found in the messages of a card's chats; also what is another card's and therefore did not move (T7).
-SELECT messages.inbox_id, messages.chat_id, messages.received_at, state.found::text
-FROM chats
-JOIN messages ON messages.chat_id = chats.id
-JOIN inbox_state AS state ON state.inbox_id = messages.inbox_id
-WHERE chats.card_id = %(card_id)s AND state.found -> 'identifiers' <> '[]'
-ORDER BY messages.inbox_id
-
 -- Dialogs --------------------------------------------------------------------------------------------------------
 
 -- name: dialogs

@@ -8,8 +8,8 @@ from typing import Any
 from crm_store.database import Connection
 from crm_store.views import SQL, Reference, reference
 from tracker.cards import CardType
+from tracker.customers import IdentifierKey
 from tracker.identifiers import Evidence, IdentifierKind
-from tracker.matching import IdentifierKey
 
 MOST_DEALS = 200
 

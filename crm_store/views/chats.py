@@ -81,16 +81,6 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """A message that gave identifiers. found: what crm_lookup found in it, as JSON."""
-
-    inbox_id: int
-    chat_id: int
-    received_at: datetime
-    found: str
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """A place in a card's history, which is ordered by the time of receipt."""
 
@@ -148,11 +138,6 @@ def card_history(
         SQL[f"card_history_{order}"], {**place, "chat_ids": list(chat_ids), "limit": limit}
     ).fetchall()
     return _messages(connection, keys)
-
-
-def given_on_card(connection: Connection, card_id: int) -> list[Given]:
-    """The messages of a card's chats that gave identifiers, in the order of their arrival."""
-    return [Given(*row) for row in connection.execute(SQL["given_on_card"], {"card_id": card_id}).fetchall()]
 
 
 def _messages(connection: Connection, keys: Sequence[tuple[Any, ...]]) -> list[Message]:

@@ -1,4 +1,4 @@
-"""bind_chat under locks: one card whatever happens at the same moment, and the chat's history (T2-T8, T10, C5)."""
+"""bind_chat under locks: one card whatever happens at the same moment, and the chat's history (T2-T10, C5)."""
 
 import random
 import threading
@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from config.topology import Step
-from crm_store import cards
+from crm_store import cards, matching
 from crm_store.database import Session
 from tests.pipeline import Desk, drain, text_message
-from tracker.identifiers import Evidence, Identifier, IdentifierKind, phone
+from tracker.identifiers import Evidence, Identifier, IdentifierKind, messenger, phone
 from tracker.messages import MessageKind
 
 pytestmark = pytest.mark.integration
@@ -99,9 +99,12 @@ def test_shared_identifiers_in_any_order_deadlock_nobody(desk):
     assert desk.value("SELECT count(*) FROM chats WHERE card_id IS NULL") == 0
     assert desk.value("SELECT count(*) FROM failures") == 0
     assert desk.value("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
-    assert desk.value("SELECT count(DISTINCT card_id) FROM chats") == 100
-    pairs = "SELECT count(DISTINCT card_id) FROM chats GROUP BY external_id::int / 2"
+    pairs = (
+        "SELECT count(DISTINCT coalesce(cards.live_id, cards.id)) FROM chats JOIN cards ON cards.id = chats.card_id "
+        "GROUP BY external_id::int / 2"
+    )
     assert desk.rows(pairs) == [(1,)] * 100
+    assert desk.value("SELECT count(*) FROM cards WHERE live_id IS NULL") == 100
 
 
 def test_locks_of_identifiers_are_taken_in_one_order(desk):
@@ -113,7 +116,7 @@ def test_locks_of_identifiers_are_taken_in_one_order(desk):
         try:
             for _ in range(25):
                 with session.transaction() as connection:
-                    cards.lock_identifiers(connection, chance.sample(keys, 120))
+                    matching.learn(connection, chance.sample(keys, 120), [])
         finally:
             session.close()
         return seed
@@ -134,14 +137,15 @@ def test_a_decision_about_an_identifier_waits_for_the_one_before(desk, seen_befo
     holder = Session(desk.options)
     with ThreadPoolExecutor(1) as pool:
         with holder.transaction() as connection:
-            cards.lock_identifiers(connection, [key])
+            matching.learn(connection, [key], [])
             waiting = pool.submit(waiter.run, BIND)
             while desk.blocked_sessions() == 0:
                 assert not waiting.done(), "it must wait"
             (card_id,) = cards.new_ids(connection, 1)
             connection.execute("INSERT INTO cards (id, type) VALUES (%s, 'lead')", [card_id])
             connection.execute(
-                "INSERT INTO card_identifiers VALUES (%s, 'phone', %s, %s, '', 'proven', NULL, now())",
+                "INSERT INTO card_identifiers (card_id, kind, key, value, written, evidence, given_at) "
+                "VALUES (%s, 'phone', %s, %s, '', 'proven', now())",
                 [card_id, key[1], key[1]],
             )
         waiting.result(20)
@@ -154,7 +158,7 @@ def test_a_batch_of_first_messages_ends_on_one_card(desk):
     desk.run_through(*(text_message("custom", n, f"call {PHONE}") for n in range(100)))
     assert desk.value("SELECT count(*) FROM cards") == 1
     assert desk.value("SELECT count(DISTINCT card_id) FROM chats WHERE card_id IS NOT NULL") == 1
-    assert desk.value("SELECT count(*) FROM card_identifiers WHERE kind = 'phone'") == 1
+    assert desk.value("SELECT count(*) FROM card_identifiers WHERE kind = 'phone'") == 100, "a fact of each chat"
     assert desk.rows("SELECT bound_by, count(*) FROM chats GROUP BY 1 ORDER BY 2") == [
         ("T6", 1),
         ("T5 typed phone", 99),
@@ -165,7 +169,7 @@ def test_what_a_message_brings_is_added_and_nothing_overwritten(desk):
     """T4, T6: the name stays, the phone and the e-mail come; stronger evidence replaces weaker, never the reverse."""
     desk.run_through(text_message("telegram", 1, "hello", name="Ann Smith"))
     desk.run_through(text_message("telegram", 1, f"{PHONE}, ann@shop-mail.de", name="A."))
-    evidence = "SELECT kind, evidence::text FROM card_identifiers WHERE kind <> 'messenger' ORDER BY 1"
+    evidence = "SELECT kind, min(evidence)::text FROM card_identifiers WHERE kind <> 'messenger' GROUP BY 1 ORDER BY 1"
     assert desk.rows("SELECT name FROM cards") == [("Ann Smith",)]
     assert desk.rows(evidence) == [("email", "typed"), ("phone", "typed")]
     desk.run_through(text_message("whatsapp", 491712345678, "hi", identifiers=[proven(PHONE)]))
@@ -185,13 +189,58 @@ def test_a_first_phone_is_remembered_when_it_was_deleted(desk):
     assert desk.value("SELECT count(*) FROM card_identifiers WHERE kind = 'phone'") == 1
 
 
-def test_another_cards_identifier_moves_nothing(desk):
-    """T7: two bound chats, then one gives the other's phone: both keep their cards, and the phone its card."""
+def test_another_cards_identifier_merges_and_moves_nothing(desk):
+    """T7: two bound chats, then one gives the other's phone: the younger card points at the older, that is all."""
     desk.run_through(text_message("telegram", 1, PHONE), text_message("custom", 2, "ben@shop-mail.de"))
     before = desk.rows("SELECT id, card_id FROM chats ORDER BY id")
-    desk.run_through(text_message("custom", 2, f"or was it {PHONE}?"))
+    (_, older), (chat_id, younger) = before
+    (inbox_id,) = desk.run_through(text_message("custom", 2, f"or was it {PHONE}?"))
     assert desk.rows("SELECT id, card_id FROM chats ORDER BY id") == before
-    assert desk.rows("SELECT card_id FROM card_identifiers WHERE kind = 'phone'") == [(before[0][1],)]
+    facts = "SELECT card_id FROM card_identifiers WHERE kind = 'phone' ORDER BY 1"
+    assert desk.rows(facts) == [(older,), (younger,)]
+    assert desk.rows("SELECT id, live_id FROM cards ORDER BY id") == [(older, None), (younger, older)]
+    record = (
+        "SELECT card_id, other_id, loser_id, survivor_id, rule, kind, evidence::text, chat_id, inbox_id FROM merges"
+    )
+    assert desk.rows(record) == [(younger, older, younger, older, "T7", "phone", "typed", chat_id, inbox_id)]
+
+
+def test_a_late_proof_parts_what_only_a_typed_number_joined(desk):
+    """T8: a stranger types a customer's number and later proves his own: he gets a card of his own, and a review."""
+    desk.run_through(text_message("whatsapp", 491712345678, "hello", name="Ann", identifiers=[proven(PHONE)]))
+    desk.run_through(text_message("telegram", 7, f"call me on {PHONE}", name="Ben"))
+    assert desk.value("SELECT count(DISTINCT card_id) FROM chats") == 1, "bound by what he typed"
+    own = [messenger("telegram", "7"), proven("+49 171 9999999")]
+    desk.run_through(text_message("telegram", 7, "my contact", name="Ben", identifiers=own))
+    assert desk.value("SELECT count(DISTINCT card_id) FROM chats") == 2
+    ann, ben = (card_id for (card_id,) in desk.rows("SELECT card_id FROM chats ORDER BY id"))
+    facts = "SELECT kind, key, evidence::text FROM card_identifiers WHERE card_id = %s ORDER BY 1, 2"
+    assert desk.rows(facts, ann) == [("phone", "+491712345678", "proven")]
+    assert desk.rows(facts, ben) == [
+        ("messenger", "telegram/7", "proven"),
+        ("phone", "+491712345678", "typed"),
+        ("phone", "+491719999999", "proven"),
+    ]
+    assert desk.rows("SELECT name FROM cards ORDER BY id") == [("Ann",), ("Ben",)]
+    assert desk.rows("SELECT cause, card_id, other_id, key FROM reviews") == [
+        ("contradiction", ben, ann, "+491712345678")
+    ]
+    assert desk.rows("SELECT chat_id, card_id FROM dialogs ORDER BY chat_id") == desk.rows(
+        "SELECT id, card_id FROM chats ORDER BY id"
+    )
+
+
+def test_a_late_proof_undoes_a_typed_merge(desk):
+    """T8: the same where two cards were merged by what somebody typed."""
+    desk.run_through(text_message("telegram", 7, "hello", name="Ben"))
+    desk.run_through(text_message("whatsapp", 491712345678, "hello", name="Ann", identifiers=[proven(PHONE)]))
+    desk.run_through(text_message("telegram", 7, f"call me on {PHONE}", name="Ben"))
+    assert desk.value("SELECT count(*) FROM cards WHERE live_id IS NOT NULL") == 1
+    own = [messenger("telegram", "7"), proven("+49 171 9999999")]
+    desk.run_through(text_message("telegram", 7, "my contact", name="Ben", identifiers=own))
+    assert desk.value("SELECT count(*) FROM cards WHERE live_id IS NOT NULL") == 0
+    assert desk.rows("SELECT undone_by, undo_reason FROM merges") == [("tracker", "T8")]
+    assert desk.rows("SELECT cause FROM reviews") == [("contradiction",)]
 
 
 def test_two_proven_phones_are_not_joined_by_a_typed_mail(desk):
@@ -201,7 +250,8 @@ def test_two_proven_phones_are_not_joined_by_a_typed_mail(desk):
             text_message("whatsapp", number, "write to office@shop-mail.de", identifiers=[proven("+" + number)])
         )
     assert desk.value("SELECT count(DISTINCT card_id) FROM chats") == 2
-    assert desk.value("SELECT count(*) FROM card_identifiers WHERE kind = 'email'") == 1
+    assert desk.value("SELECT count(*) FROM cards WHERE live_id IS NULL") == 2
+    assert desk.rows("SELECT cause FROM reviews") == [("contradiction",)]
 
 
 def test_with_the_tracker_off_each_chat_has_its_own_card(database_url):
@@ -297,15 +347,15 @@ def test_messages_that_bring_nothing_lock_nothing(desk):
     holder.close()
 
 
-def test_a_merged_card_is_followed_to_its_survivor(desk):
-    """Merging points, it does not move: a chat of the loser is bound to the survivor, as are its identifiers."""
-    desk.run_through(text_message("telegram", 1, PHONE), text_message("custom", 2, "ben@shop-mail.de"))
-    loser, survivor = (card_id for (card_id,) in desk.rows("SELECT card_id FROM chats ORDER BY id"))
-    desk.execute("UPDATE cards SET live_id = %s WHERE id = %s", survivor, loser)
-    desk.run_through(text_message("custom", 3, PHONE), text_message("telegram", 1, "more@shop-mail.de"))
-    assert desk.value("SELECT card_id FROM chats WHERE external_id = '3'") == survivor
-    assert desk.value("SELECT card_id FROM card_identifiers WHERE key = 'more@shop-mail.de'") == survivor
-    assert desk.value("SELECT card_id FROM inbox_state ORDER BY inbox_id DESC LIMIT 1") == survivor
+def test_what_comes_after_a_merge_belongs_to_the_owner_of_the_identifier(desk):
+    """T7: so that undoing the merge leaves chats and identifiers where they belong."""
+    desk.run_through(text_message("telegram", 1, "ann@shop-mail.de"), text_message("custom", 2, PHONE))
+    survivor, loser = (card_id for (card_id,) in desk.rows("SELECT card_id FROM chats ORDER BY id"))
+    desk.run_through(text_message("custom", 2, "ann@shop-mail.de"))
+    assert desk.rows("SELECT id, live_id FROM cards ORDER BY id") == [(survivor, None), (loser, survivor)]
+    desk.run_through(text_message("custom", 3, PHONE), text_message("custom", 2, "more@shop-mail.de"))
+    assert desk.value("SELECT card_id FROM chats WHERE external_id = '3'") == loser
+    assert desk.value("SELECT card_id FROM card_identifiers WHERE key = 'more@shop-mail.de'") == loser
 
 
 def test_the_history_keeps_all_of_a_message(desk):

@@ -60,16 +60,40 @@ def test_a_deal_is_made_with_its_contact(desk: Desk) -> None:
         assert (card["responsible"]["name"], card["responsible_by"]) == ("ann", "acceptor")
 
 
+def enter_phone(desk: Desk, card_id: int, number: str) -> None:
+    """A person in the company enters a phone on a card."""
+    desk.rows(
+        "INSERT INTO card_identifiers (card_id, kind, key, value, written, evidence, given_at, given_by) "
+        "VALUES (%s, 'phone', %s, %s, '', 'typed', now(), 'operator:1') RETURNING card_id",
+        card_id,
+        number,
+        number,
+    )
+
+
+def test_a_customer_who_gives_a_known_phone_later_has_a_card_at_once(desk: Desk) -> None:
+    """C2, T7: his provisional card is merged into the one that is there; there is nothing to make by hand."""
+    desk.open_channel("desk", [desk.operator("ann")], kinds=("telegram", "custom"), create="manual")
+    desk.open_channel("auto", kinds=("custom",))
+    dialog_id = desk.dialog("desk-telegram", "7", "hello")
+    desk.dialog("auto-custom", "8", "+49 171 2345678")
+    existing = desk.value("SELECT id FROM cards WHERE type = 'lead'")
+    desk.dialog("desk-telegram", "7", "+49 171 2345678")
+    assert desk.get(f"/api/dialogs/{dialog_id}")["card_id"] == existing
+    assert desk.refusal("ann", f"/api/chats/{chat_of(desk, dialog_id)}/card", {"type": "lead"}) == "card_exists"
+
+
 def test_the_look_up_is_repeated_when_the_card_is_made(desk: Desk) -> None:
-    """C2, T2, T4: the customer turned out to have a card; no second one is made, and his chat is bound to it."""
+    """C2, T2, T4: the customer turned out to have a card; no second one is made, his two cards are merged."""
     desk.open_channel("desk", [desk.operator("ann")], kinds=("telegram", "custom"), create="manual")
     desk.open_channel("auto", kinds=("custom",))
     dialog_id = desk.dialog("desk-telegram", "7", "hello", name="Ann Smith", given=[messenger("telegram", "7")])
-    desk.dialog("auto-custom", "8", "+49 171 2345678")
+    desk.dialog("auto-custom", "8", "hello")
     existing = desk.value("SELECT id FROM cards WHERE type = 'lead'")
     desk.dialog("desk-telegram", "7", "my number is +49 171 2345678, ann@shop-mail.de")
+    enter_phone(desk, existing, "+491712345678")
     chat_id = chat_of(desk, dialog_id)
-    assert desk.get(f"/api/chats/{chat_id}")["card_id"] is None, "T7 is for cards; the provisional one waits"
+    assert desk.get(f"/api/chats/{chat_id}")["card_id"] is None
     response = desk.as_operator("ann").post(f"/api/chats/{chat_id}/card", json={"type": "lead"})
     assert (response.status_code, response.json()["made"]) == (200, False)
     card = response.json()["card"]
@@ -79,7 +103,8 @@ def test_the_look_up_is_repeated_when_the_card_is_made(desk: Desk) -> None:
         "telegram/7",
         "ann@shop-mail.de",
     }
-    assert desk.get(f"/api/chats/{chat_id}")["bound_by"] == "C2 T5 typed phone"
+    assert desk.get(f"/api/chats/{chat_id}")["card_id"] == existing
+    assert desk.rows("SELECT rule, survivor_id FROM merges") == [("C2 T2 typed phone", existing)]
     assert desk.get(f"/api/dialogs/{dialog_id}")["card_id"] == existing
     assert len(desk.get("/api/cards")["items"]) == 1
     # Whatever the customer gave before leads to the found card from now on.
@@ -107,9 +132,10 @@ def test_a_found_contact_gets_the_deal_of_the_setting(desk: Desk) -> None:
     desk.open_channel("desk", [desk.operator("ann")], create="manual", mode="deal")
     desk.open_channel("auto", kinds=("custom",), mode="deal")
     dialog_id = desk.dialog("desk-telegram", "7", "hello")
-    desk.dialog("auto-custom", "8", "+49 171 2345678")
+    desk.dialog("auto-custom", "8", "hello")
     contact_id, deal_id = desk.rows("SELECT card_id, deal_id FROM chats WHERE deal_id IS NOT NULL")[0]
     desk.dialog("desk-telegram", "7", "+49 171 2345678")
+    enter_phone(desk, contact_id, "+491712345678")
     made = desk.act("ann", f"/api/chats/{chat_of(desk, dialog_id)}/card", {"type": "deal"})
     assert (made["made"], made["card"]["id"], made["deal_id"]) == (False, contact_id, deal_id)
     assert desk.get(f"/api/dialogs/{dialog_id}")["deal_id"] == deal_id

@@ -1,22 +1,23 @@
-"""Step 2: bind chats to cards, add what the messages bring, and write the history (T1-T8, T10, T12, C5).
+"""Step 2: bind chats to cards, add what the messages bring, and write the history (T1-T10, T12, C5).
 
-Lock order: chats (by the claim), identifiers by (kind, key), cards by id. Most messages are of a bound chat and
+Lock order: chats (by the claim), identifiers by (kind, key), live cards by id. Most messages are of a bound chat and
 bring nothing new: for those nothing is locked.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 
 from config.topology import Step
-from crm_store import cards, chats, inbox
-from crm_store.cards import NewCard
+from crm_store import chats, inbox, matching
 from crm_store.chats import ChatContext, InboundEntry
 from crm_store.database import Connection
 from crm_store.inbox import ClaimedItem, Move
-from tracker.identifiers import EVIDENCE_RANK, Identifier
-from tracker.matching import Binding, Book, IdentifierKey, KnownCard, MatchingRules, Sighting
+from crm_store.matching import GivenByChat
+from tracker.customers import is_stronger, key_of
+from tracker.matching import Sighting
 from tracker.messages import CHANGE_KINDS, InboundMessage, MessageKind
+from worker.binding import decide
 from worker.messages import ItemMessage, read_items
 from worker.runner import Carried, Outcome
 
@@ -52,103 +53,38 @@ def _bind(
     contexts: Mapping[int, ChatContext],
 ) -> dict[int, int]:
     """Bind the items' chats; returns the card of each item."""
-    sightings = [_sighting(item, messages[item.inbox_id]) for item in items]
-    tell_nothing = _without_news(connection, sightings, contexts)
-    news = [sighting for sighting in sightings if sighting.inbox_id not in tell_nothing]
-    return {**tell_nothing, **_decide(connection, news, contexts)} if news else tell_nothing
+    sightings = [
+        sighting_of(item, messages[item.inbox_id], contexts[item.chat_id])
+        for item in sorted(items, key=lambda item: item.inbox_id)
+    ]
+    bound = {context.id for context in contexts.values() if context.card_id is not None}
+    given = matching.read_given(connection, bound) if bound else {}
+    news = [sighting for sighting in sightings if not _is_known(sighting, given.get(sighting.chat_id))]
+    cards_of = {chat_id: before.card_id for chat_id, before in given.items()}
+    if news:
+        cards_of |= decide(connection, news, contexts)
+    return {sighting.inbox_id: cards_of[sighting.chat_id] for sighting in sightings}
 
 
-def _sighting(item: ClaimedItem, said: ItemMessage) -> Sighting:
-    return Sighting(item.inbox_id, item.chat_id, said.message.name, said.identifiers, said.message.received_at)
-
-
-def _without_news(
-    connection: Connection, sightings: Sequence[Sighting], contexts: Mapping[int, ChatContext]
-) -> dict[int, int]:
-    """Items of bound chats that would change nothing, with their cards."""
-    bound_cards = {contexts[sighting.chat_id].card_id for sighting in sightings} - {None}
-    known = {card.id: card for card in cards.read_cards(connection, [c for c in bound_cards if c is not None])}
-    unchanging: dict[int, int] = {}
-    for sighting in sightings:
-        card = known.get(contexts[sighting.chat_id].card_id or 0)
-        if card is not None and _knows_all(card, sighting):
-            unchanging[sighting.inbox_id] = card.id
-    return unchanging
-
-
-def _knows_all(card: KnownCard, sighting: Sighting) -> bool:
-    if sighting.name and not card.name:
-        return False
-    return all(_stands_on(card, identifier) for identifier in sighting.identifiers)
-
-
-def _stands_on(card: KnownCard, identifier: Identifier) -> bool:
-    present = card.on_card.get((identifier.kind, identifier.key))
-    return present is not None and EVIDENCE_RANK[present] <= EVIDENCE_RANK[identifier.evidence]
-
-
-def _decide(
-    connection: Connection, sightings: Sequence[Sighting], contexts: Mapping[int, ChatContext]
-) -> dict[int, int]:
-    """Resolve under locks, and write the answers down. Returns the card of each item."""
-    keys = {key for sighting in sightings for key in _keys(sighting)}
-    cards.lock_identifiers(connection, keys)
-    owners = cards.owners(connection, keys)
-    bound_cards = {contexts[sighting.chat_id].card_id for sighting in sightings}
-    involved = owners.card_ids | {card_id for card_id in bound_cards if card_id is not None}
-    unbound = {sighting.chat_id for sighting in sightings if contexts[sighting.chat_id].card_id is None}
-    book = Book(
-        cards.lock_cards(connection, involved),
-        owners.remembered,
-        iter(cards.new_ids(connection, len(unbound))),
-        owners.on_cards,
+def sighting_of(item: ClaimedItem, said: ItemMessage, context: ChatContext) -> Sighting:
+    """What one message tells of its customer."""
+    message = said.message
+    return Sighting(
+        inbox_id=item.inbox_id,
+        chat_id=item.chat_id,
+        name=message.name,
+        identifiers=said.identifiers,
+        at=message.received_at,
+        channel_kind=context.channel_kind,
+        customer_id=message.customer_id or context.external_id,
     )
-    bindings = [
-        (sighting, book.bind(sighting, contexts[sighting.chat_id].card_id, _rules(contexts[sighting.chat_id])))
-        for sighting in sightings
-    ]
-    _write(connection, book, bindings, contexts)
-    return {sighting.inbox_id: binding.card_id for sighting, binding in bindings}
 
 
-def _keys(sighting: Sighting) -> Iterator[IdentifierKey]:
-    return ((identifier.kind, identifier.key) for identifier in sighting.identifiers)
-
-
-def _rules(context: ChatContext) -> MatchingRules:
-    return MatchingRules(context.settings.check_client_in_crm, context.settings.chat_tracker)
-
-
-def _write(
-    connection: Connection,
-    book: Book,
-    bindings: Sequence[tuple[Sighting, Binding]],
-    contexts: Mapping[int, ChatContext],
-) -> None:
-    made = [
-        NewCard(
-            id=binding.card_id,
-            name=sighting.name,
-            open_channel_id=contexts[sighting.chat_id].open_channel_id,
-            chat_id=sighting.chat_id,
-            matched=contexts[sighting.chat_id].settings.chat_tracker,
-        )
-        for sighting, binding in bindings
-        if binding.is_new
-    ]
-    newly_bound = {
-        sighting.chat_id: (binding.card_id, binding.bound_by) for sighting, binding in bindings if binding.bound_by
-    }
-    if made:
-        cards.insert(connection, made)
-    if newly_bound:
-        chats.bind(connection, newly_bound)
-    if book.additions:
-        cards.add_identifiers(connection, book.additions)
-    if book.newly_remembered:
-        cards.remember(connection, book.newly_remembered)
-    if book.filled_names:
-        cards.fill_names(connection, book.filled_names)
+def _is_known(sighting: Sighting, before: GivenByChat | None) -> bool:
+    """Whether a message of a bound chat changes nothing: most do not."""
+    if before is None or (sighting.name and not before.has_name):
+        return False
+    return not any(is_stronger(i.evidence, before.facts.get(key_of(i))) for i in sighting.identifiers)
 
 
 def _append_history(connection: Connection, items: Iterable[ClaimedItem], messages: Mapping[int, ItemMessage]) -> None:

@@ -3,16 +3,17 @@
 What it finds is advice, read without locks; bind_chat decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import orjson
 
 from config.topology import Step
-from crm_store import cards, chats, inbox
+from crm_store import chats, inbox, matching
 from crm_store.database import Connection
 from crm_store.inbox import ClaimedItem, Move
+from tracker.customers import IdentifierKey, key_of
 from tracker.extraction import extract
-from tracker.identifiers import Identifier
+from tracker.identifiers import Identifier, is_blocked
 from tracker.messages import InboundMessage
 from worker.messages import dump_identifiers, read_items
 from worker.runner import Carried, Outcome
@@ -22,11 +23,12 @@ def crm_lookup(connection: Connection, items: Sequence[ClaimedItem], carried: Ca
     """See the module."""
     messages = read_items(connection, items, carried)
     contexts = chats.contexts(connection, {item.chat_id for item in items})
+    blocked = matching.blocked_values(connection)
     found = {
-        item.inbox_id: identifiers_of(messages[item.inbox_id].message, contexts[item.chat_id].region) for item in items
+        item.inbox_id: identifiers_of(messages[item.inbox_id].message, contexts[item.chat_id].region, blocked)
+        for item in items
     }
-    keys = {(identifier.kind, identifier.key) for identifiers in found.values() for identifier in identifiers}
-    owners = cards.owners(connection, keys) if keys else cards.Owners({}, {})
+    candidates = matching.candidates(connection, {key_of(i) for identifiers in found.values() for i in identifiers})
     seqs = _fix_order(connection, items)
     return Outcome(
         [
@@ -34,20 +36,26 @@ def crm_lookup(connection: Connection, items: Sequence[ClaimedItem], carried: Ca
                 item.inbox_id,
                 inbox.stage_after(Step.CRM_LOOKUP),
                 chat_seq=seqs[item.inbox_id],
-                found=_advice(found[item.inbox_id], owners),
+                found=_advice(found[item.inbox_id], candidates),
             )
             for item in items
         ]
     )
 
 
-def identifiers_of(message: InboundMessage, region: str | None) -> tuple[Identifier, ...]:
-    """What the channel gave, and what the customer wrote; a forwarded text is no evidence (T3)."""
+def identifiers_of(
+    message: InboundMessage, region: str | None, blocked: Collection[str] = ()
+) -> tuple[Identifier, ...]:
+    """What the channel gave, and what the customer wrote; a forwarded text is no evidence (T3).
+
+    blocked: values that are never evidence (T9).
+    """
     if not message.from_customer:
         return ()
-    written = () if message.forwarded else extract(message.text, region)
-    given = {(identifier.kind, identifier.key) for identifier in message.identifiers}
-    return (*message.identifiers, *(i for i in written if (i.kind, i.key) not in given))
+    written = () if message.forwarded else extract(message.text, region, blocked)
+    given = [i for i in message.identifiers if not is_blocked(i, blocked)]
+    keys = {key_of(i) for i in given}
+    return (*given, *(i for i in written if key_of(i) not in keys))
 
 
 def _fix_order(connection: Connection, items: Sequence[ClaimedItem]) -> dict[int, int]:
@@ -63,8 +71,6 @@ def _fix_order(connection: Connection, items: Sequence[ClaimedItem]) -> dict[int
     return seqs
 
 
-def _advice(identifiers: Sequence[Identifier], owners: cards.Owners) -> str:
-    keys = [(identifier.kind, identifier.key) for identifier in identifiers]
-    candidates = {card_id for key in keys for card_id in owners.on_cards.get(key, ())}
-    candidates |= {owners.remembered[key] for key in keys if key in owners.remembered}
-    return orjson.dumps({"identifiers": dump_identifiers(identifiers), "candidates": sorted(candidates)}).decode()
+def _advice(identifiers: Sequence[Identifier], candidates: Mapping[IdentifierKey, Collection[int]]) -> str:
+    found = {card_id for i in identifiers for card_id in candidates.get(key_of(i), ())}
+    return orjson.dumps({"identifiers": dump_identifiers(identifiers), "candidates": sorted(found)}).decode()

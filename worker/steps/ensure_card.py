@@ -1,12 +1,13 @@
 """Step 3: a provisional card becomes a lead or a contact, with a deal in deal mode, or stays for the operator (C1-C4).
 
-Lock order: chats (by the claim), cards by id.
+Lock order: chats (by the claim), live cards by id.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from config.topology import Step
-from crm_store import cards, chats, desks, inbox
+from crm_store import cards, chats, desks, inbox, matching
 from crm_store.cards import NewDeal, Promotion
 from crm_store.chats import ChatContext
 from crm_store.database import Connection
@@ -19,10 +20,8 @@ from worker.runner import Carried, Outcome
 def ensure_card(connection: Connection, items: Sequence[ClaimedItem], _carried: Carried) -> Outcome:
     """See the module."""
     contexts = chats.contexts(connection, {item.chat_id for item in items})
-    details = cards.details(connection, _card_ids(contexts))
-    wanted = {
-        context.card_id: context for context in contexts.values() if _promotion_type(context, details) is not None
-    }
+    details = cards.details(connection, {c.live_card_id for c in contexts.values() if c.live_card_id is not None})
+    wanted = any(_promotion_type(context, details) is not None for context in contexts.values())
     in_deal_mode = [context for context in contexts.values() if context.settings.mode is CardMode.DEAL]
     if wanted or in_deal_mode:
         _make(connection, contexts, in_deal_mode)
@@ -30,11 +29,15 @@ def ensure_card(connection: Connection, items: Sequence[ClaimedItem], _carried: 
 
 
 def _make(connection: Connection, contexts: Mapping[int, ChatContext], in_deal_mode: Sequence[ChatContext]) -> None:
-    """Look again under the cards' locks, and make what is missing."""
-    cards.lock_cards(connection, _card_ids(contexts))
-    details = cards.details(connection, _card_ids(contexts))
+    """Look again under the customers' locks, and make what is missing."""
+    live = matching.lock_live_cards(connection, _card_ids(contexts))
+    contexts = {
+        chat_id: replace(context, live_card_id=live.get(context.card_id or 0)) for chat_id, context in contexts.items()
+    }
+    in_deal_mode = [contexts[context.id] for context in in_deal_mode]
+    details = cards.details(connection, live.values())
     promoted = {
-        context.card_id: context
+        context.live_card_id: context
         for context in sorted(contexts.values(), key=lambda context: context.id, reverse=True)
         if _promotion_type(context, details) is not None
     }
@@ -54,7 +57,7 @@ def _make(connection: Connection, contexts: Mapping[int, ChatContext], in_deal_m
         cards.promote(connection, promotions)
     types = {card_id: detail.type for card_id, detail in details.items()}
     types |= {promotion.card_id: promotion.type for promotion in promotions}
-    under_contact = [context for context in in_deal_mode if types.get(context.card_id or 0) is CardType.CONTACT]
+    under_contact = [context for context in in_deal_mode if types.get(context.live_card_id or 0) is CardType.CONTACT]
     if under_contact:
         choose_deals(connection, under_contact, sources, responsible)
 
@@ -72,18 +75,18 @@ def choose_deals(
     new_deals: list[NewDeal] = []
     chosen: dict[int, int] = {}
     for context in contexts:
-        assert context.card_id is not None  # noqa: S101  only chats under a contact come here
+        assert context.live_card_id is not None  # noqa: S101  only chats under a contact come here
         reuses = context.settings.deals == "reuse"
         deal_id = choose_deal(states[context.id], context.settings.deals).deal_id
         if deal_id is None and reuses:
-            deal_id = opened.get(context.card_id)
+            deal_id = opened.get(context.live_card_id)
         if deal_id is None:
             deal_id = next(new_ids)
-            opened[context.card_id] = deal_id
+            opened[context.live_card_id] = deal_id
             new_deals.append(
                 NewDeal(
                     id=deal_id,
-                    contact_id=context.card_id,
+                    contact_id=context.live_card_id,
                     open_channel_id=context.open_channel_id,
                     chat_id=context.id,
                     source_id=sources[source_name(context)],
@@ -115,9 +118,9 @@ def first_active(connection: Connection, open_channel_ids: set[int]) -> dict[int
 
 
 def _promotion_type(context: ChatContext, details: Mapping[int, CardDetails]) -> CardType | None:
-    if context.card_id is None:
+    if context.live_card_id is None:
         return None
-    return becomes(details[context.card_id], context.settings, context.channel_kind)
+    return becomes(details[context.live_card_id], context.settings, context.channel_kind)
 
 
 def _card_ids(contexts: Mapping[int, ChatContext]) -> set[int]:

@@ -1,0 +1,353 @@
+"""What the tracker knows and decides: identifiers, facts, claims, merges, reviews.
+
+A customer is all cards that merges join. Whoever holds the lock of the live card may change them all.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from crm_store.database import Connection
+from crm_store.errors import CustomersMovedError
+from crm_store.queries import Queries
+from tracker.cards import CardType
+from tracker.claims import Claim, Standing
+from tracker.customers import PROVABLE, IdentifierKey, KnownCard, live_ids
+from tracker.identifiers import Evidence, Identifier, IdentifierKind
+from tracker.matching import Addition, Knowledge, Link, Merge, Review
+from tracker.separation import ActiveMerge, BoundChat, Fact
+
+_SQL = Queries("matching")
+
+MOST_TRIES = 10
+"""How often customers are locked again because others merged or parted them meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewMerge:
+    """A merge as it is recorded. rule: T7, C2 or `person`. link: None where a person merged without one."""
+
+    merge: Merge
+    rule: str
+    actor: str = "tracker"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoneMerge:
+    """The two cards that a merge joined, and its link."""
+
+    card_id: int
+    other_id: int
+    link: Link | None
+    chat_id: int
+    inbox_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class GivenByChat:
+    """What a bound chat gave before. has_name: whether its card has one."""
+
+    card_id: int
+    has_name: bool
+    facts: dict[IdentifierKey, Evidence]
+
+
+# Reading, and locking
+
+
+def read_given(connection: Connection, chat_ids: Collection[int]) -> dict[int, GivenByChat]:
+    """What bound chats gave before, without locks: the chats are locked."""
+    given: dict[int, GivenByChat] = {}
+    rows = connection.execute(_SQL["facts_of_chats"], {"chat_ids": sorted(chat_ids)}).fetchall()
+    for chat_id, card_id, has_name, kind, key, evidence in rows:
+        before = given.setdefault(chat_id, GivenByChat(card_id, has_name, {}))
+        if kind is not None:
+            before.facts[IdentifierKind(kind), key] = Evidence(evidence)
+    return given
+
+
+def candidates(connection: Connection, keys: Collection[IdentifierKey]) -> dict[IdentifierKey, set[int]]:
+    """The live cards that these identifiers seem to lead to, read without locks: advice (T2, T5)."""
+    found: dict[IdentifierKey, set[int]] = {}
+    if keys:
+        for kind, key, card_id in connection.execute(_SQL["candidates"], _named(sorted(keys))):
+            found.setdefault((IdentifierKind(kind), key), set()).add(card_id)
+    return found
+
+
+def learn(connection: Connection, keys: Collection[IdentifierKey], card_ids: Collection[int]) -> Knowledge:
+    """Lock these identifiers, and the customers who have them or one of these cards; read all that is known of them.
+
+    From here to the commit nobody else decides about them (T10).
+    """
+    remembered, standings = _lock_identifiers(connection, keys)
+    involved = {*card_ids, *remembered.values(), *_owners(connection, keys)}
+    cards = lock_customers(connection, involved)
+    named = {"card_ids": sorted(card.id for card in cards)}
+    claimable = sorted(key for key in keys if key[0] in PROVABLE)
+    return Knowledge(
+        cards=cards,
+        remembered=remembered,
+        apart=connection.execute(_SQL["apart"], named).fetchall() if cards else (),
+        detached=_detached(connection, named) if cards else (),
+        standings=standings,
+        claims=_claims(connection, claimable) if claimable else (),
+    )
+
+
+def read_facts(connection: Connection, card_id: int) -> tuple[Identifier, ...]:
+    """All identifiers of the customer to whom a card belongs, each with its strongest evidence, in the order given."""
+    rows = connection.execute(_SQL["identifiers_of_customer"], {"card_id": card_id}).fetchall()
+    return tuple(
+        Identifier(kind=IdentifierKind(kind), key=key, value=value, written=written, evidence=Evidence(evidence))
+        for kind, key, value, written, evidence in rows
+    )
+
+
+def lock_customers(connection: Connection, card_ids: Collection[int]) -> list[KnownCard]:
+    """Lock the customers to whom these cards belong, and read all their cards with their facts.
+
+    Raises CustomersMovedError.
+    """
+    if not card_ids:
+        return []
+    live = sorted(set(lock_live_cards(connection, card_ids).values()))
+    cards = {
+        card_id: KnownCard(card_id, CardType(card_type), *rest)
+        for card_id, card_type, *rest in connection.execute(_SQL["customers"], {"live_ids": live})
+    }
+    for card_id, kind, key, chat_id, evidence in connection.execute(_SQL["facts_of"], {"card_ids": list(cards)}):
+        cards[card_id].facts.setdefault((IdentifierKind(kind), key), {})[chat_id] = Evidence(evidence)
+    return list(cards.values())
+
+
+def lock_live_cards(connection: Connection, card_ids: Collection[int]) -> dict[int, int]:
+    """Lock the live cards of these cards, and with them their customers; returns the live card of each.
+
+    Raises CustomersMovedError if others kept merging and parting them.
+    """
+    for _ in range(MOST_TRIES):
+        try:
+            with connection.transaction():  # what was locked in vain is given back: else two could wait in a circle
+                return _lock_live_cards(connection, sorted(card_ids))
+        except CustomersMovedError:
+            continue
+    raise CustomersMovedError("customers kept being merged and parted")
+
+
+def _lock_live_cards(connection: Connection, card_ids: Sequence[int]) -> dict[int, int]:
+    locked = connection.execute(_SQL["lock_live_cards"], {"card_ids": card_ids}).fetchall()
+    live: dict[int, int] = dict(connection.execute(_SQL["live_ids"], {"card_ids": card_ids}).fetchall())
+    if set(live.values()) != {card_id for (card_id,) in locked}:
+        raise CustomersMovedError("others merged or parted these customers meanwhile")
+    return live
+
+
+def _lock_identifiers(
+    connection: Connection, keys: Collection[IdentifierKey]
+) -> tuple[dict[IdentifierKey, int], dict[IdentifierKey, Standing]]:
+    """Make and lock identifiers; returns who remembers them (T5), and standings that are not usual (T9)."""
+    if not keys:
+        return {}, {}
+    named = _named(sorted(keys))
+    connection.execute(_SQL["ensure_identifiers"], named)
+    remembered: dict[IdentifierKey, int] = {}
+    standings: dict[IdentifierKey, Standing] = {}
+    for kind, key, remembered_card_id, standing in connection.execute(_SQL["lock_identifiers"], named):
+        if remembered_card_id is not None:
+            remembered[IdentifierKind(kind), key] = remembered_card_id
+        if standing != Standing.USUAL:
+            standings[IdentifierKind(kind), key] = Standing(standing)
+    return remembered, standings
+
+
+def _owners(connection: Connection, keys: Collection[IdentifierKey]) -> list[int]:
+    if not keys:
+        return []
+    return [row[0] for row in connection.execute(_SQL["owners"], _named(sorted(keys))).fetchall()]
+
+
+def _detached(connection: Connection, named: Mapping[str, object]) -> list[tuple[int, IdentifierKey]]:
+    rows = connection.execute(_SQL["detached"], named).fetchall()
+    return [(card_id, (IdentifierKind(kind), key)) for card_id, kind, key in rows]
+
+
+def _claims(connection: Connection, keys: Sequence[IdentifierKey]) -> list[Claim]:
+    rows = connection.execute(_SQL["claims"], _named(keys)).fetchall()
+    return [Claim((IdentifierKind(kind), key), *rest) for kind, key, *rest in rows]
+
+
+def _named(keys: Iterable[IdentifierKey]) -> dict[str, list[str]]:
+    listed = list(keys)
+    return {"kinds": [kind for kind, _ in listed], "keys": [key for _, key in listed]}
+
+
+def blocked_values(connection: Connection) -> frozenset[str]:
+    """The block list (T9): keys of phones; e-mails as addresses, `@domain` or `name@`."""
+    return frozenset(value for _, value in connection.execute(_SQL["blocked_values"]).fetchall())
+
+
+# Writing what a Book decided
+
+
+def add_facts(connection: Connection, additions: Iterable[Addition]) -> None:
+    """Put facts on cards (T4). Of two additions of one fact the last one counts: it is the stronger."""
+    last = {(a.card_id, a.identifier.kind, a.identifier.key, a.chat_id): a for a in additions}
+    rows = [last[key] for key in sorted(last)]
+    connection.execute(
+        _SQL["add_facts"],
+        {
+            "card_ids": [row.card_id for row in rows],
+            "kinds": [row.identifier.kind for row in rows],
+            "keys": [row.identifier.key for row in rows],
+            "chat_ids": [row.chat_id for row in rows],
+            "values": [row.identifier.value for row in rows],
+            "writtens": [row.identifier.written for row in rows],
+            "evidences": [row.identifier.evidence for row in rows],
+            "inbox_ids": [row.inbox_id for row in rows],
+            "given_ats": [row.at for row in rows],
+            "rules": [row.rule for row in rows],
+        },
+    )
+
+
+def remember(connection: Connection, phones: Mapping[IdentifierKey, int]) -> None:
+    """Remember first phones for their cards, for ever (T5)."""
+    connection.execute(_SQL["remember"], {**_named(phones), "card_ids": list(phones.values())})
+
+
+def fill_names(connection: Connection, names: Mapping[int, tuple[str, int]]) -> None:
+    """Fill empty names, from these messages; a filled one is never overwritten (T4)."""
+    connection.execute(
+        _SQL["fill_names"],
+        {
+            "card_ids": list(names),
+            "names": [name for name, _ in names.values()],
+            "inbox_ids": [inbox_id for _, inbox_id in names.values()],
+        },
+    )
+
+
+def add_claims(connection: Connection, claims: Sequence[Claim]) -> None:
+    """Note claims that contradict those that are counted (T9)."""
+    connection.execute(
+        _SQL["add_claims"],
+        {
+            **_named(claim.identifier for claim in claims),
+            "channel_kinds": [claim.channel_kind for claim in claims],
+            "names": [claim.name for claim in claims],
+            "customer_ids": [claim.customer_id for claim in claims],
+            "chat_ids": [claim.chat_id for claim in claims],
+            "inbox_ids": [claim.inbox_id for claim in claims],
+        },
+    )
+
+
+def set_standing(connection: Connection, keys: Iterable[IdentifierKey], standing: Standing) -> None:
+    """What is thought of locked identifiers from now on (T9)."""
+    connection.execute(_SQL["set_standing"], {**_named(keys), "standing": standing})
+
+
+def add_merges(connection: Connection, merges: Sequence[NewMerge]) -> list[int]:
+    """Record merges (T7); returns their ids. The caller sets the live cards."""
+    links = [new.merge.link for new in merges]
+    rows = connection.execute(
+        _SQL["add_merges"],
+        {
+            "card_ids": [new.merge.card_id for new in merges],
+            "other_ids": [new.merge.other_id for new in merges],
+            "loser_ids": [new.merge.loser_id for new in merges],
+            "survivor_ids": [new.merge.survivor_id for new in merges],
+            "rules": [new.rule for new in merges],
+            "kinds": [link.identifier[0] if link else None for link in links],
+            "keys": [link.identifier[1] if link else None for link in links],
+            "evidences": [link.evidence if link else None for link in links],
+            "chat_ids": [new.merge.chat_id for new in merges],
+            "inbox_ids": [new.merge.inbox_id for new in merges],
+            "actors": [new.actor for new in merges],
+            "reasons": [new.reason for new in merges],
+        },
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def set_live(connection: Connection, live: Mapping[int, int]) -> None:
+    """Let each card point at its live card."""
+    ordered = sorted(live)
+    connection.execute(_SQL["set_live"], {"card_ids": ordered, "live_ids": [live[card_id] for card_id in ordered]})
+
+
+def add_reviews(connection: Connection, reviews: Sequence[Review]) -> None:
+    """Ask a person; what is asked already is not asked again (T7, T9)."""
+    connection.execute(
+        _SQL["add_reviews"],
+        {
+            "causes": [review.cause for review in reviews],
+            "card_ids": [review.card_id for review in reviews],
+            "other_ids": [review.other_id for review in reviews],
+            **_named(review.link.identifier for review in reviews),
+            "evidences": [review.link.evidence for review in reviews],
+            "chat_ids": [review.chat_id for review in reviews],
+            "inbox_ids": [review.inbox_id for review in reviews],
+        },
+    )
+
+
+# Customers that part
+
+
+def active_merges(connection: Connection, card_ids: Collection[int]) -> list[ActiveMerge]:
+    """The merges that join these cards of a locked customer."""
+    rows = connection.execute(_SQL["active_merges"], {"card_ids": sorted(card_ids)}).fetchall()
+    return [
+        ActiveMerge(merge_id, card_id, other_id, Evidence(evidence) if evidence else None)
+        for merge_id, card_id, other_id, evidence in rows
+    ]
+
+
+def chats_of(connection: Connection, card_ids: Collection[int]) -> list[BoundChat]:
+    """The chats that are bound to these cards."""
+    rows = connection.execute(_SQL["chats_of_cards"], {"card_ids": sorted(card_ids)}).fetchall()
+    return [BoundChat(*row) for row in rows]
+
+
+def facts_of(cards: Iterable[KnownCard]) -> list[Fact]:
+    """The facts of cards, one by one."""
+    return [
+        Fact(card.id, chat_id, key, evidence)
+        for card in cards
+        for key, by_chat in card.facts.items()
+        for chat_id, evidence in by_chat.items()
+    ]
+
+
+def undo_merge(
+    connection: Connection, merge_id: int, cards: Sequence[KnownCard], actor: str, reason: str
+) -> UndoneMerge | None:
+    """Undo a merge of a locked customer, and let his cards point where the other merges lead; None if it is undone.
+
+    cards: all of the customer.
+    """
+    row = connection.execute(_SQL["undo_merge"], {"merge_id": merge_id, "actor": actor, "reason": reason}).fetchone()
+    if row is None:
+        return None
+    card_id, other_id, kind, key, evidence, chat_id, inbox_id = row
+    left = active_merges(connection, [card.id for card in cards])
+    set_live(connection, live_ids(cards, [(merge.card_id, merge.other_id) for merge in left]))
+    link = Link((IdentifierKind(kind), key), Evidence(evidence)) if kind else None
+    return UndoneMerge(card_id, other_id, link, chat_id, inbox_id)
+
+
+def release(connection: Connection, card_id: int, chat_ids: Collection[int], new_id: int, bound_by: str) -> Link | None:
+    """Give locked chats of a locked customer's card a card of their own, with their facts (T8).
+
+    Returns the link that had bound the oldest of them.
+    """
+    first = min(chat_ids)
+    row = connection.execute(_SQL["link_of_chat"], {"chat_id": first}).fetchone()
+    moved = {"new_id": new_id, "card_id": card_id, "chat_id": first, "chat_ids": sorted(chat_ids), "bound_by": bound_by}
+    for query in ("split_card", "rebind_chats", "move_facts", "move_memory", "move_dialogs"):
+        connection.execute(_SQL[query], moved)
+    if row is None or row[0] is None:
+        return None
+    return Link((IdentifierKind(row[0]), row[1]), Evidence(row[2]))
