@@ -157,8 +157,8 @@ WHERE merges.kind = given.kind AND merges.key = given.key
 -- name: strip_chats
 -- Chats of others that one of his identifiers has bound stay where they are; deals of his cards are gone.
 UPDATE chats SET
-    bound_kind = CASE WHEN given.key IS NULL THEN bound_kind END,
-    bound_key = CASE WHEN given.key IS NULL THEN bound_key END,
+    bound_kind = CASE WHEN given.key IS NULL THEN chats.bound_kind END,
+    bound_key = CASE WHEN given.key IS NULL THEN chats.bound_key END,
     deal_id = CASE WHEN chats.deal_id <> ALL(%(card_ids)s) THEN chats.deal_id END
 FROM chats AS other
 LEFT JOIN unnest(%(kinds)s::text[], %(keys)s::text[]) AS given (kind, key)

@@ -166,6 +166,6 @@ FROM unnest(%(inbox_ids)s::bigint[], %(founds)s::text[]) AS given (id, found) WH
 -- name: messages_of_items
 -- What such an item has become in the history, as far as it has got there.
 SELECT
-    ctid::text, xmin::text, chat_id, seq,
+    messages.ctid::text, messages.xmin::text, chat_id, seq,
     text, external_id, reply_to, referral, attachments::text, reactions::text
 FROM messages JOIN unnest(%(chat_ids)s::bigint[], %(seqs)s::bigint[]) AS given (chat_id, seq) USING (chat_id, seq)
