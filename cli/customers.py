@@ -19,7 +19,8 @@ from crm_store import customers as store
 from crm_store.customers import Key, Overview
 from crm_store.database import Connection, Session
 from crm_store.erasure import Erased, Request, erase
-from tracker.identifiers import Evidence, Identifier, email, phone
+from tracker.identifiers import Evidence, Identifier, IdentifierKind, email, phone
+from tracker.traces import Traces
 
 customers = typer.Typer(name="customers", help="Export and erase what is known of a customer.", no_args_is_help=True)
 
@@ -45,6 +46,12 @@ class _Wanted:
     def keys(self) -> frozenset[Key]:
         """Kinds and keys."""
         return frozenset((identifier.kind.value, identifier.key) for identifier in self.identifiers)
+
+    @property
+    def traces(self) -> Traces:
+        """By which they are found wherever they are written."""
+        values = {kind: [i.value for i in self.identifiers if i.kind is kind] for kind in IdentifierKind}
+        return Traces(values[IdentifierKind.PHONE], values[IdentifierKind.EMAIL])
 
 
 @customers.command("export")
@@ -129,6 +136,8 @@ def _wanted(phone_given: str, email_given: str, card: int, region: str) -> _Want
 def _chosen(connection: Connection, wanted: _Wanted, *, everybody: bool, may_be_nobody: bool) -> list[int]:
     """Live cards of the customers who are meant. Ends the command where it is nobody, or not clear who."""
     live_ids = store.find(connection, wanted.keys, wanted.card_ids)
+    if wanted.identifiers:
+        live_ids = sorted({*live_ids, *store.find_by_address(connection, wanted.traces)})
     if not live_ids and not may_be_nobody:
         _fail([f"nobody is known by this {wanted.name}"])
     if len(live_ids) > 1 and not everybody:

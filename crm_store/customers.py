@@ -6,8 +6,11 @@ from datetime import datetime
 
 from crm_store.database import Connection
 from crm_store.queries import Queries
+from tracker.traces import Traces
 
 _SQL = Queries("customers")
+
+ADDRESSES_AT_ONCE = 10_000
 
 Key = tuple[str, str]
 """Kind and key of an identifier."""
@@ -63,14 +66,26 @@ def find(connection: Connection, keys: Iterable[Key] = (), card_ids: Collection[
     return sorted({live_id for (live_id,) in found})
 
 
-def read(connection: Connection, live_ids: Collection[int]) -> Customers:
-    """All that belongs to these live cards."""
+def find_by_address(connection: Connection, traces: Traces) -> list[int]:
+    """Live cards of the chats whose address is one of these phones or e-mails, though nobody gave it as such."""
+    card_ids: set[int] = set()
+    after = 0
+    while rows := connection.execute(_SQL["addresses"], {"after": after, "limit": ADDRESSES_AT_ONCE}).fetchall():
+        after = rows[-1][0]
+        card_ids.update(card_id for _, card_id, *address in rows if traces.found_in(" ".join(address)))
+    return find(connection, card_ids=card_ids) if card_ids else []
+
+
+def read(connection: Connection, live_ids: Collection[int], unbound: Collection[int] = ()) -> Customers:
+    """All that belongs to these live cards, and of the chats `unbound` those that have no card."""
     cards = connection.execute(_SQL["cards"], {"live_ids": list(live_ids)}).fetchall()
     by_cards = {"card_ids": [card_id for (card_id,) in cards]}
     return Customers(
         live_ids=tuple(sorted(live_ids)),
         card_ids=tuple(by_cards["card_ids"]),
-        chats=tuple(Chat(*row) for row in connection.execute(_SQL["chats"], by_cards).fetchall()),
+        chats=tuple(
+            Chat(*row) for row in connection.execute(_SQL["chats"], {**by_cards, "unbound": list(unbound)}).fetchall()
+        ),
         identifiers=frozenset(connection.execute(_SQL["identifiers"], by_cards).fetchall()),
     )
 

@@ -55,12 +55,16 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a round erases. keys: identifiers that go everywhere. kept: how many stay, because they are others' too."""
+    """What a round erases. keys: identifiers that go everywhere. kept: how many stay, because they are others' too.
+
+    unbound: chats that are taken for his as long as they have no card.
+    """
 
     who: Customers
     searched: frozenset[tuple[str, str]]
     keys: frozenset[Key]
     kept: int
+    unbound: frozenset[int]
 
     def is_as(self, other: "_Plan") -> bool:
         """Whether a sweep for this plan was one for the other."""
@@ -69,7 +73,11 @@ class _Plan:
 
 
 class _ChangedError(Exception):
-    """There is more to sweep for than there was; nothing was changed."""
+    """There is more to sweep for than there was; nothing was changed. unbound: chats that have come in meanwhile."""
+
+    def __init__(self, unbound: Collection[int] = ()) -> None:
+        super().__init__()
+        self.unbound = unbound
 
 
 def erase(session: Session, request: Request, progress: Progress) -> Erased:
@@ -78,36 +86,40 @@ def erase(session: Session, request: Request, progress: Progress) -> Erased:
     session: a connection of its own, with a short lock time-out: what it waits for, others wait behind.
     Raises DatabaseAwayError and ChangingCustomerError: nothing is lost by running it again.
     """
-    plan = patiently(_read_plan, session, request)
+    unbound: set[int] = set()
     for _ in range(MOST_ROUNDS):
+        plan = patiently(_read_plan, session, request, unbound)
         sweeper = Sweeper(session, _target(plan), progress)
         swept_to = patiently(_last_item, session)
         sweeper.everything(swept_to)
+        unbound |= sweeper.swept.unbound
+        if not unbound <= set(plan.who.chat_ids) and patiently(_read_plan, session, request, unbound) != plan:
+            continue
         _thin_out(session, plan.who.chat_ids)
         try:
             erased, last = patiently(_erase, session, request, plan, sweeper, swept_to)
-        except _ChangedError:
-            plan = patiently(_read_plan, session, request)
+        except _ChangedError as error:
+            unbound |= set(error.unbound)
             continue
         sweeper.inbox(swept_to, last)
         return erased
     raise ChangingCustomerError("the customer gets new chats or identifiers all the time; run the erase again")
 
 
-def _read_plan(session: Session, request: Request) -> _Plan:
+def _read_plan(session: Session, request: Request, unbound: Collection[int]) -> _Plan:
     with session.transaction() as connection:
-        return _plan(connection, request)
+        return _plan(connection, request, unbound)
 
 
-def _plan(connection: Connection, request: Request) -> _Plan:
-    who = customers.read(connection, request.live_ids)
+def _plan(connection: Connection, request: Request, unbound: Collection[int]) -> _Plan:
+    who = customers.read(connection, request.live_ids, unbound)
     given = who.keys | request.named
     # Another's proven phone is his own, and a shared one is nobody's, unless it is named.
     others = customers.proven_by_others(connection, given, who.card_ids)
     others |= customers.shared(connection, given) - request.named
     keys = given - others
     writings = {(kind, text) for kind, key, value in who.identifiers if (kind, key) in keys for text in (key, value)}
-    return _Plan(who, frozenset(w for w in writings | keys if w[0] in _SEARCHED), keys, len(others))
+    return _Plan(who, frozenset(w for w in writings | keys if w[0] in _SEARCHED), keys, len(others), frozenset(unbound))
 
 
 def _target(plan: _Plan) -> Target:
@@ -144,6 +156,8 @@ def _erase(session: Session, request: Request, plan: _Plan, sweeper: Sweeper, sw
         connection.execute(_SQL["take_turn"])
         dialog_ids, parted = _lock(connection, request, plan)
         connection.execute(_SQL["stop_accepting"])
+        if late := sweeper.unbound_since(connection, swept_to):
+            raise _ChangedError(late)
         deleted = _delete_items(connection, plan.who, sweeper, swept_to)
         keys = plan.keys | _extra_keys(connection, plan, sweeper)
         deleted |= _delete_rest(connection, plan, keys, dialog_ids, parted)
@@ -164,7 +178,7 @@ def _lock(connection: Connection, request: Request, plan: _Plan) -> tuple[list[i
     connection.execute(_SQL["lock_chats"], {"chat_ids": locked})
     connection.execute(_SQL["lock_identifiers"])
     connection.execute(_SQL["lock_cards"], {"card_ids": list(who.card_ids)})
-    if not plan.is_as(_plan(connection, request)):
+    if not plan.is_as(_plan(connection, request, plan.unbound)):
         raise _ChangedError
     by_chats = {"chat_ids": who.chat_ids}
     open_channel_ids = [row[0] for row in connection.execute(_SQL["desks_of"], by_chats).fetchall()]

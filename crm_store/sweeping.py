@@ -18,6 +18,7 @@ from crm_store.errors import DatabaseAwayError
 from crm_store.inbox import DEAD, DONE, IGNORED, digest
 from crm_store.patience import patiently
 from crm_store.queries import Queries
+from tracker.identifiers import IdentifierKind
 from tracker.traces import Traces
 
 _SQL = Queries("sweeping")
@@ -46,7 +47,7 @@ class _Place:
 
 _PLACES = (
     _Place("messages", (0, 0), ("text", "text", "text", "text", "json", "json")),
-    _Place("chats", (0,), ("text", "text", "text", "text")),
+    _Place("chats", (0,), ("text", "text")),
     _Place("cards", (0,), ("text",)),
     _Place("failures", (0,), ("text", "text")),
     _Place("dead_letters", (0,), ("text", "text")),
@@ -81,12 +82,17 @@ class Target:
 
 @dataclass(slots=True)
 class Swept:
-    """What a sweep has done. left: items of the customer that were pending. keys: identifiers that hold a trace."""
+    """What a sweep has done, and found.
+
+    left: items of the customer that were pending. keys: e-mails of others that hold a trace. unbound: chats without a
+    card whose address or whose waiting message holds one: they are about to be the customer's.
+    """
 
     rewritten: dict[str, int] = field(default_factory=dict)
     deleted_items: int = 0
     left: set[int] = field(default_factory=set)
     keys: set[Key] = field(default_factory=set)
+    unbound: set[int] = field(default_factory=set)
 
 
 class Sweeper:
@@ -102,6 +108,8 @@ class Sweeper:
 
     def everything(self, inbox_to: int) -> None:
         """The inbox up to this item, then all other tables. Raises DatabaseAwayError."""
+        if self._target.traces:
+            self._unbound_chats()
         self.inbox(0, inbox_to)
         if not self._target.traces:
             return
@@ -141,7 +149,7 @@ class Sweeper:
         unread: list[int] = []
         hits: list[TupleRow] = []
         for row in rows:
-            inbox_id, channel_id, message, raw, headers, stage, chat_id, found = row
+            inbox_id, channel_id, message, raw, headers, stage, chat_id, found, unbound = row
             if chat_id in self._own_chats:
                 if stage in _FINISHED:
                     own.append(inbox_id)
@@ -152,9 +160,30 @@ class Sweeper:
             elif self._target.traces and self._holds_trace(message, raw, headers, found):
                 if message is None:
                     unread.append(inbox_id)  # nobody knows whose it is and what else it says
+                elif unbound and self._speaks_for_itself(message):
+                    self.swept.unbound.add(chat_id)
                 else:
                     hits.append(row)
         return own, unread, hits
+
+    def unbound_since(self, connection: Connection, after: int) -> set[int]:
+        """Chats without a card that came in behind the sweep and are about to be the customer's."""
+        if not self._target.traces:
+            return set()
+        found: set[int] = set()
+        last = 2**62
+        while rows := connection.execute(_SQL["read_inbox"], {"after": after, "to": last, "limit": CHUNK}).fetchall():
+            after = rows[-1][0]
+            found |= {
+                chat_id
+                for _, _, message, _, _, _, chat_id, _, unbound in rows
+                if unbound and chat_id not in self._own_chats and message and self._speaks_for_itself(message)
+            }
+        return found
+
+    def _speaks_for_itself(self, message: str) -> bool:
+        """Whether a message, with the address that it came from, holds a trace; what is forwarded says nothing (T3)."""
+        return self._target.traces.found_in(message) and not orjson.loads(message).get("forwarded", False)
 
     def _is_his(self, channel_id: int, message: str) -> bool:
         """Whether a message that makes no chat (an echo, a status) names his conversation."""
@@ -203,6 +232,21 @@ class Sweeper:
 
     # Tables of texts
 
+    def _unbound_chats(self) -> None:
+        after = 0
+        while True:
+            with self._session.connection() as connection:
+                rows = connection.execute(_SQL["unbound_chats"], {"after": after, "limit": CHUNK}).fetchall()
+            if not rows:
+                return
+            after = rows[-1][0]
+            traces = self._target.traces
+            self.swept.unbound.update(
+                chat_id
+                for chat_id, *address in rows
+                if chat_id not in self._own_chats and traces.found_in(" ".join(address))
+            )
+
     def _identifiers(self) -> None:
         after: tuple[Any, ...] = ("", "")
         while True:
@@ -211,7 +255,9 @@ class Sweeper:
                 rows = connection.execute(_SQL["read_identifiers"], parameters).fetchall()
             if not rows:
                 return
-            self.swept.keys.update((kind, key) for kind, key in rows if self._target.traces.found_in(key))
+            self.swept.keys.update(
+                (kind, key) for kind, key in rows if kind == IdentifierKind.EMAIL and self._target.traces.found_in(key)
+            )
             after = rows[-1]
 
     def _place(self, place: _Place) -> None:

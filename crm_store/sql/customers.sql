@@ -34,7 +34,13 @@ SELECT cards.id FROM cards JOIN joined ON cards.contact_id = joined.id
 ORDER BY 1
 
 -- name: chats
-SELECT id, channel_id, external_id, customer_id FROM chats WHERE card_id = ANY(%(card_ids)s) ORDER BY id
+SELECT id, channel_id, external_id, customer_id FROM chats
+WHERE card_id = ANY(%(card_ids)s) OR (id = ANY(%(unbound)s::bigint[]) AND card_id IS NULL)
+ORDER BY id
+
+-- name: addresses
+SELECT id, card_id, external_id, customer_id FROM chats
+WHERE id > %(after)s AND card_id IS NOT NULL ORDER BY id LIMIT %(limit)s
 
 -- name: identifiers
 -- What stands on the cards, as written by whichever chat, and what they are remembered by.

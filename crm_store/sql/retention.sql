@@ -41,14 +41,14 @@ SELECT count(*) FROM old
 -- name: forget_messages
 -- The beginnings of the histories of some chats: places follow time, so what is old stands first, and of a chat whose
 -- first message is young no other is read. What waits to be sent stays.
-WITH some AS (
+WITH visited AS (
     SELECT id FROM chats WHERE id > %(after)s ORDER BY id LIMIT %(chats)s
 ), first AS (
-    SELECT early.* FROM some CROSS JOIN LATERAL (
-        SELECT received_at FROM messages WHERE chat_id = some.id ORDER BY seq LIMIT 1
+    SELECT early.* FROM visited CROSS JOIN LATERAL (
+        SELECT received_at FROM messages WHERE chat_id = visited.id ORDER BY seq LIMIT 1
     ) AS oldest CROSS JOIN LATERAL (
         SELECT messages.chat_id, messages.seq, messages.received_at FROM messages
-        WHERE messages.chat_id = some.id ORDER BY seq LIMIT %(each)s
+        WHERE messages.chat_id = visited.id ORDER BY seq LIMIT %(each)s
     ) AS early
     WHERE oldest.received_at < now() - %(days)s * interval '1 day'
 ), old AS (
@@ -64,8 +64,11 @@ WITH some AS (
     RETURNING messages.chat_id
 )
 SELECT
-    (SELECT max(id) FROM some), (SELECT count(*) FROM gone),
-    coalesce((SELECT max(n) FROM (SELECT count(*) AS n FROM gone GROUP BY chat_id) AS per_chat), 0) >= %(each)s
+    (SELECT max(id) FROM visited), (SELECT count(*) FROM gone),
+    EXISTS (SELECT FROM gone) AND EXISTS (
+        SELECT FROM first WHERE received_at < now() - %(days)s * interval '1 day'
+        GROUP BY chat_id HAVING count(*) >= %(each)s
+    )
 
 -- name: forget_audit
 DELETE FROM audit WHERE id IN (

@@ -22,17 +22,19 @@ FROM unnest(
 WHERE messages.ctid = given.place AND messages.xmin::text = given.version
 
 -- name: read_chats
-SELECT ctid::text, xmin::text, id, external_id, customer_id, name, bound_key
+-- Not their addresses: those of other customers stay theirs.
+SELECT ctid::text, xmin::text, id, name, bound_key
 FROM chats WHERE id > %(after_0)s::bigint AND id <> ALL(%(own_ids)s::bigint[]) ORDER BY id LIMIT %(limit)s
 
 -- name: write_chats
--- An address stays one of a kind; nothing can be sent to it any more.
-UPDATE chats SET
-    external_id = CASE WHEN given.c0 = chats.external_id THEN given.c0 ELSE given.c0 || ' ' || chats.id END,
-    customer_id = given.c1, name = given.c2, bound_key = given.c3
-FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[], %(c2)s::text[], %(c3)s::text[])
-    AS given (place, version, c0, c1, c2, c3)
+UPDATE chats SET name = given.c0, bound_key = given.c1
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[]) AS given (place, version, c0, c1)
 WHERE chats.ctid = given.place AND chats.xmin::text = given.version
+
+-- name: unbound_chats
+-- Nobody's so far: just made, or of an open channel that is not active (C5).
+SELECT id, external_id, customer_id FROM chats
+WHERE card_id IS NULL AND id > %(after)s ORDER BY id LIMIT %(limit)s
 
 -- name: read_cards
 SELECT ctid::text, xmin::text, id, name
@@ -130,14 +132,15 @@ DELETE FROM claims USING unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s:
 WHERE claims.ctid = given.place AND claims.xmin::text = given.version
 
 -- name: read_identifiers
--- Identifiers of another kind in which a phone stands, as a messenger's id. They go with the customer.
+-- E-mails in which a phone stands go with it.
 SELECT kind, key FROM identifiers WHERE (kind, key) > (%(after_0)s::text, %(after_1)s::text)
 ORDER BY kind, key LIMIT %(limit)s
 
 -- name: read_inbox
 SELECT
     inbox.id, inbox.channel_id, inbox.message::text, inbox.raw, inbox.headers::text,
-    state.stage::text, state.chat_id, state.found::text
+    state.stage::text, state.chat_id, state.found::text,
+    EXISTS (SELECT FROM chats WHERE chats.id = state.chat_id AND chats.card_id IS NULL)
 FROM inbox JOIN inbox_state AS state ON state.inbox_id = inbox.id
 WHERE inbox.id > %(after)s AND inbox.id <= %(to)s ORDER BY inbox.id LIMIT %(limit)s
 
