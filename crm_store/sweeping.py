@@ -194,12 +194,7 @@ class Sweeper:
 
     def _holds_trace(self, message: str | None, raw: bytes, headers: str | None, found: str | None) -> bool:
         traces = self._target.traces
-        return (
-            (message is not None and traces.found_in(message))
-            or traces.found_in_bytes(raw)
-            or (headers is not None and traces.found_in(headers))
-            or (found is not None and traces.found_in(found))
-        )
+        return traces.found_in(_joined(message, headers, found)) or traces.found_in_bytes(raw)
 
     def _rewrite_items(self, hits: Sequence[TupleRow]) -> None:
         """Under the locks of their chats, with what has become of them in the histories."""
@@ -298,8 +293,8 @@ class Sweeper:
         """The contents without the traces; None if there are none in them."""
         contents = row[2 + len(place.first) :]
         if place.name == "claims":
-            return [None] if self._target.traces.found_in(" ".join(row[2:])) else None
-        if not any(content and self._target.traces.found_in(content) for content in contents):
+            return [None] if self._target.traces.found_in(_joined(*row[2:])) else None
+        if not self._target.traces.found_in(_joined(*contents)):
             return None
         return list(self._without_traces(place, contents))
 
@@ -313,6 +308,11 @@ class Sweeper:
 
     def _count(self, name: str, rows: int) -> None:
         self.swept.rewritten[name] = self.swept.rewritten.get(name, 0) + rows
+
+
+def _joined(*texts: str | None) -> str:
+    """One text to look at instead of several; no number goes from one into the next."""
+    return " x ".join([text for text in texts if text])
 
 
 _FINISHED = frozenset({DONE, IGNORED, DEAD, DISCARDED})

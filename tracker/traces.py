@@ -53,8 +53,9 @@ class Traces:
         text = _unified(text)
         if self._digits is not None and self._may_hold_digits(text) and self._digits.search(text):
             return True
-        if any(encoded in text for encoded in self._encoded):
-            return True
+        for encoded in self._encoded:
+            if encoded in text:
+                return True
         return self._emails is not None and self._may_hold_address(text) and bool(self._emails.search(text))
 
     def redact(self, text: str) -> str:
@@ -90,7 +91,10 @@ class Traces:
     def _may_hold_digits(self, text: str) -> bool:
         # Several times faster than the pattern, and almost always the end of it.
         packed = text.encode(errors="replace").translate(None, _NO_LETTERS_OR_DIGITS)
-        return any(national in packed for national in self._nationals)
+        for national in self._nationals:  # noqa: SIM110  `any` takes twice as long
+            if national in packed:
+                return True
+        return False
 
     def _may_hold_address(self, text: str) -> bool:
         return ("@" in text or "%40" in text) and any(

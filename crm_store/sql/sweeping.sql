@@ -137,12 +137,16 @@ SELECT kind, key FROM identifiers WHERE (kind, key) > (%(after_0)s::text, %(afte
 ORDER BY kind, key LIMIT %(limit)s
 
 -- name: read_inbox
+-- LATERAL: a join of both tables would be read from their beginnings for each chunk.
 SELECT
     inbox.id, inbox.channel_id, inbox.message::text, inbox.raw, inbox.headers::text,
     state.stage::text, state.chat_id, state.found::text,
     EXISTS (SELECT FROM chats WHERE chats.id = state.chat_id AND chats.card_id IS NULL)
-FROM inbox JOIN inbox_state AS state ON state.inbox_id = inbox.id
-WHERE inbox.id > %(after)s AND inbox.id <= %(to)s ORDER BY inbox.id LIMIT %(limit)s
+FROM (
+    SELECT * FROM inbox WHERE id > %(after)s AND id <= %(to)s ORDER BY id LIMIT %(limit)s
+) AS inbox
+CROSS JOIN LATERAL (SELECT * FROM inbox_state WHERE inbox_state.inbox_id = inbox.id OFFSET 0) AS state
+ORDER BY inbox.id
 
 -- name: lock_chats
 -- The chats of items that are to be rewritten, first: no step has read such an item and not yet written what it says.
