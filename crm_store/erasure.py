@@ -7,13 +7,15 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crm_store import audit, customers, desks, dialogs
+from crm_store import audit, customers, desks, dialogs, statistics
 from crm_store.customers import Customers, Key
 from crm_store.database import Connection, Session
 from crm_store.errors import StoreError
 from crm_store.patience import patiently
 from crm_store.queries import Queries
-from crm_store.sweeping import Progress, Sweeper, Target, delete_items
+from crm_store.removal import delete_items
+from crm_store.sweeping import Sweeper
+from crm_store.text_sweep import Progress, Target
 from tracker.identifiers import IdentifierKind
 from tracker.traces import Traces
 
@@ -87,6 +89,7 @@ def erase(session: Session, request: Request, progress: Progress) -> Erased:
     Raises DatabaseAwayError and ChangingCustomerError: nothing is lost by running it again.
     """
     unbound: set[int] = set()
+    thinned = 0
     for _ in range(MOST_ROUNDS):
         plan = patiently(_read_plan, session, request, unbound)
         sweeper = Sweeper(session, _target(plan), progress)
@@ -95,13 +98,14 @@ def erase(session: Session, request: Request, progress: Progress) -> Erased:
         unbound |= sweeper.swept.unbound
         if not unbound <= set(plan.who.chat_ids) and patiently(_read_plan, session, request, unbound) != plan:
             continue
-        _thin_out(session, plan.who.chat_ids)
+        thinned += _thin_out(session, plan.who.chat_ids)
         try:
-            erased, last = patiently(_erase, session, request, plan, sweeper, swept_to)
+            erased, last = patiently(_erase, session, request, plan, sweeper, swept_to, thinned)
         except _ChangedError as error:
             unbound |= set(error.unbound)
             continue
         sweeper.inbox(swept_to, last)
+        statistics.renew(session)
         return erased
     raise ChangingCustomerError("the customer gets new chats or identifiers all the time; run the erase again")
 
@@ -134,23 +138,27 @@ def _last_item(session: Session) -> int:
         return _value(connection, "last_item")
 
 
-def _thin_out(session: Session, chat_ids: Collection[int]) -> None:
+def _thin_out(session: Session, chat_ids: Collection[int]) -> int:
+    """Delete the older messages of long histories; returns how many."""
+    deleted = 0
     while True:
         with session.connection() as connection:
             parameters = {"chat_ids": list(chat_ids), "limit": LONG_HISTORY}
             long = connection.execute(_SQL["long_histories"], parameters).fetchall()
         if not long:
-            return
+            return deleted
         for (chat_id,) in long:
-            patiently(_delete_oldest, session, chat_id)
+            deleted += patiently(_delete_oldest, session, chat_id)
 
 
-def _delete_oldest(session: Session, chat_id: int) -> None:
+def _delete_oldest(session: Session, chat_id: int) -> int:
     with session.transaction() as connection:
-        connection.execute(_SQL["thin_out"], {"chat_id": chat_id, "limit": LONG_HISTORY})
+        return connection.execute(_SQL["thin_out"], {"chat_id": chat_id, "limit": LONG_HISTORY}).rowcount
 
 
-def _erase(session: Session, request: Request, plan: _Plan, sweeper: Sweeper, swept_to: int) -> tuple[Erased, int]:
+def _erase(
+    session: Session, request: Request, plan: _Plan, sweeper: Sweeper, swept_to: int, thinned: int
+) -> tuple[Erased, int]:
     """The transaction. Returns also the last item that was accepted before it. Raises _ChangedError."""
     with session.transaction() as connection:
         connection.execute(_SQL["take_turn"])
@@ -161,6 +169,7 @@ def _erase(session: Session, request: Request, plan: _Plan, sweeper: Sweeper, sw
         deleted = _delete_items(connection, plan.who, sweeper, swept_to)
         keys = plan.keys | _extra_keys(connection, plan, sweeper)
         deleted |= _delete_rest(connection, plan, keys, dialog_ids, parted)
+        deleted["messages"] += thinned
         last = _value(connection, "last_item")
         erased = Erased(plan.who.card_ids, deleted, dict(sweeper.swept.rewritten), plan.kept)
         _audit(connection, request, erased, _target(plan).traces)

@@ -154,7 +154,8 @@ SELECT id FROM chats WHERE id = ANY(%(chat_ids)s) ORDER BY id FOR NO KEY UPDATE
 
 -- name: reread_inbox
 SELECT
-    inbox.id, inbox.message::text, inbox.raw, inbox.headers::text, state.found::text, state.chat_id, state.chat_seq
+    inbox.id, inbox.message::text, inbox.raw, inbox.headers::text, state.found::text, state.chat_id, state.chat_seq,
+    inbox.message ->> 'target'
 FROM inbox JOIN inbox_state AS state ON state.inbox_id = inbox.id
 WHERE inbox.id = ANY(%(inbox_ids)s) ORDER BY inbox.id FOR UPDATE
 
@@ -171,8 +172,15 @@ UPDATE inbox_state SET found = given.found::jsonb
 FROM unnest(%(inbox_ids)s::bigint[], %(founds)s::text[]) AS given (id, found) WHERE inbox_state.inbox_id = given.id
 
 -- name: messages_of_items
--- What such an item has become in the history, as far as it has got there.
+-- What such an item has become in the history, as far as it has got there; an edit, in the message that it was about.
 SELECT
     messages.ctid::text, messages.xmin::text, chat_id, seq,
     text, external_id, reply_to, referral, attachments::text, reactions::text
-FROM messages JOIN unnest(%(chat_ids)s::bigint[], %(seqs)s::bigint[]) AS given (chat_id, seq) USING (chat_id, seq)
+FROM messages JOIN (
+    SELECT chat_id, seq FROM unnest(%(chat_ids)s::bigint[], %(seqs)s::bigint[]) AS given (chat_id, seq)
+    UNION
+    SELECT about.chat_id, about.seq
+    FROM unnest(%(chat_ids)s::bigint[], %(targets)s::text[]) AS given (chat_id, target)
+    JOIN messages AS about ON about.chat_id = given.chat_id AND about.external_id = given.target
+    WHERE given.target <> '' AND about.external_id <> ''
+) AS placed USING (chat_id, seq)

@@ -1,6 +1,7 @@
 """`openchannel customers erase`: afterwards nothing anywhere holds the customer's phone, e-mail, name or texts (T5)."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from config.topology import TASK_QUEUES, Step
-from crm_store import inbox
+from crm_store import erasure, inbox
 from tests.canary import (
     CANARIES,
     DIGITS,
@@ -23,6 +24,7 @@ from tests.canary import (
     in_tables,
     livechat,
     planted_desk,
+    typed_email,
     whatsapp,
 )
 from tests.commands import CommandLine, command
@@ -154,6 +156,56 @@ def test_pending_items_are_discarded_and_slots_are_freed(planted, command):
     assert (before.pending, after.pending, after.discarded) == (3, 0, 7)
     planted.worker.run(Step.DISTRIBUTE)
     assert desk.rows("SELECT operator_id FROM dialogs") == [(planted.operator,)]
+
+
+def test_the_planners_statistics_hold_nothing(planted, command):
+    """PostgreSQL keeps samples of the columns: they are taken anew, those of tables that became empty cleared."""
+    desk = planted.desk
+    desk.execute("ANALYZE")
+    query = "SELECT tablename, attname, to_jsonb(pg_stats)::text FROM pg_stats WHERE schemaname = 'public'"
+    sampled = {f"{table}.{column}" for table, column, text in desk.rows(query) if canaries_in(text.encode())}
+    assert len(sampled) > 8, "the search finds it there"
+    erase(command, *BY_PHONE)
+    assert [row[:2] for row in desk.rows(query) if canaries_in(row[2].encode())] == []
+
+
+def test_a_dry_run_changes_nothing_and_without_a_terminal_it_asks_for_yes(planted, command):
+    """Counts per table and masked names are shown before; nothing is done unasked."""
+    before = in_tables(planted.desk)
+    said = command.done("customers", "erase", *BY_PHONE, "--reason", "x", "--dry-run")
+    assert "Q*** K***" in said
+    assert re.search(r"messages +6\b", said)
+    assert not canaries_in(said.encode())
+    ran = command("customers", "erase", *BY_PHONE, "--reason", "x")
+    assert (ran.code, "--yes" in ran.errors) == (2, True)
+    assert in_tables(planted.desk) == before
+    assert planted.desk.value("SELECT count(*) FROM audit WHERE act = 'customer_erased'") == 0
+
+
+def test_all_who_have_it_are_erased_together(planted, command):
+    """Several customers with one e-mail: one has to be chosen, or all are taken."""
+    desk = planted.desk
+    desk.open_channel("apart", ["custom"], prefix="apart-", chat_tracker=False)
+    desk.run_through(text_message("apart-custom", "z", TEXTS[0], name=NAME, identifiers=typed_email()))
+    ran = command("customers", "erase", "--email", EMAIL, "--reason", "x", "--yes")
+    assert (ran.code, "2 customers have this email" in ran.errors) == (1, True)
+    command.done("customers", "erase", "--email", EMAIL, "--reason", "x", "--yes", "--all")
+    assert in_tables(desk) == {}
+    assert desk.rows("SELECT id FROM cards") == [(planted.neighbour_id,)]
+
+
+def test_a_long_history_goes_in_parts(planted, command, monkeypatch):
+    """The older messages ahead of the rest, so that no transaction becomes long."""
+    monkeypatch.setattr(erasure, "LONG_HISTORY", 100)
+    chat_id = planted.desk.value("SELECT id FROM chats WHERE external_id = %s", DIGITS)
+    planted.desk.execute(
+        "INSERT INTO messages (chat_id, seq, direction, kind, text, sent_at, received_at) "
+        "SELECT %s, n, 'in', 'text', 'x' || n, now(), now() FROM generate_series(1000, 1999) AS n",
+        chat_id,
+    )
+    said = erase(command, *BY_PHONE)
+    assert planted.desk.value("SELECT count(*) FROM messages WHERE chat_id = %s", chat_id) == 0
+    assert "messages 1006" in said
 
 
 def test_redis_holds_nothing_once_its_tasks_are_consumed(planted, command, broker_url):
