@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 
 from config.topology import INBOX_STEPS
+from console import operations
+from console.dependencies import Dependencies
+from console.problems import ProblemError
+from console.security import Operator
 from crm_store import customers, inbox
-from crm_store.database import Connection, Session
+from crm_store.database import Connection, Database, Session
 from crm_store.erasure import Request, erase
 from crm_store.errors import DatabaseAwayError
 from tests.canary import DIGITS, PHONE, TEXTS, canaries_in, in_tables, planted_desk, whatsapp
@@ -58,7 +62,7 @@ class Stopped(BaseException):
 
 
 def test_stopped_anywhere_it_is_run_again(database_url):
-    """Killed before each of its transactions in turn: he is still found, or all of him is gone; the ledger balances."""
+    """Killed after each of its transactions in turn: he is still found, or all of him is gone; the ledger balances."""
     for n in itertools.count(1):
         with planted_desk(database_url) as here, ExitStack() as ends:
             stopping = Stopping(here.desk, n)
@@ -80,7 +84,7 @@ def test_stopped_anywhere_it_is_run_again(database_url):
 
 
 class Stopping(Session):
-    """A session whose process dies when it begins, or is about to commit, its nth transaction."""
+    """A session whose process dies after its nth statement or transaction; within one it would be rolled back."""
 
     def __init__(self, desk: Desk, n: int) -> None:
         super().__init__(desk.options)
@@ -190,6 +194,32 @@ def test_an_erase_waits_for_a_step_and_the_step_for_none(desk, session):
             desk.run_through(text_message("custom", 5, "hallo"))
             assert desk.value("SELECT count(*) FROM messages") == 2
         erasing.result(PATIENCE)
+    holder.close()
+    assert in_tables(desk) == {}
+
+
+def test_an_operator_who_acts_meanwhile_is_told_that_the_dialog_is_gone(desk, session):
+    """His answer waits for the erase, and finds nothing; nothing of it is left (404, not 500)."""
+    desk.run_through(whatsapp(DIGITS, TEXTS[0]))
+    dialog_id = desk.value("SELECT id FROM dialogs")
+    olga = Operator(desk.value("SELECT id FROM operators"), "Olga")
+    holder = Session(desk.options)
+    with ThreadPoolExecutor(3) as pool, Database(desk.options) as database:
+        needs = Dependencies(database, lambda _step: None, dict, b"")
+        with holder.transaction() as connection:
+            connection.execute("SELECT FROM cards FOR UPDATE")
+            erasing = pool.submit(erase_now, desk, session)
+            wait_until(lambda: desk.blocked_sessions() == 1)
+            acts = [
+                pool.submit(operations.answer, needs, olga, dialog_id, f"we call {PHONE}"),
+                pool.submit(operations.accept, needs, olga, dialog_id),
+            ]
+            wait_until(lambda: desk.blocked_sessions() == 3)
+        erasing.result(PATIENCE)
+        for act in acts:
+            with pytest.raises(ProblemError) as refused:
+                act.result(PATIENCE)
+            assert (refused.value.status, refused.value.reason) == (404, "unknown_dialog")
     holder.close()
     assert in_tables(desk) == {}
 
