@@ -18,8 +18,9 @@ from crm_store.views import cards as card_views
 from crm_store.views.cards import Card
 from tracker.cards import CardType
 from tracker.customers import key_of
+from tracker.decisions import Sighting
 from tracker.dialogs import ActRefusedError
-from tracker.matching import Book, Sighting
+from tracker.matching import Book
 from worker.binding import rules_of
 from worker.steps.ensure_card import choose_deals, first_active, source_name
 

@@ -41,7 +41,7 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True)
 class NewDeal:
-    """A deal under a contact."""
+    """A deal under a contact, or under a card that is merged into one: an undone merge takes it along (T7)."""
 
     id: int
     contact_id: int

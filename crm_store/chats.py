@@ -8,7 +8,7 @@ from functools import lru_cache
 from crm_store.database import Connection
 from crm_store.queries import Queries
 from tracker.channels import OpenChannelSettings
-from tracker.matching import Binding
+from tracker.decisions import Binding
 
 _SQL = Queries("chats")
 

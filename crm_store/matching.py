@@ -12,8 +12,8 @@ from crm_store.queries import Queries
 from tracker.cards import CardType
 from tracker.claims import Claim, Standing
 from tracker.customers import PROVABLE, IdentifierKey, KnownCard, live_ids
+from tracker.decisions import Addition, Knowledge, Link, Merge, Review
 from tracker.identifiers import Evidence, Identifier, IdentifierKind
-from tracker.matching import Addition, Knowledge, Link, Merge, Review
 from tracker.separation import ActiveMerge, BoundChat, Fact
 
 _SQL = Queries("matching")
@@ -83,13 +83,13 @@ def learn(connection: Connection, keys: Collection[IdentifierKey], card_ids: Col
     remembered, standings = _lock_identifiers(connection, keys)
     involved = {*card_ids, *remembered.values(), *_owners(connection, keys)}
     cards = lock_customers(connection, involved)
-    named = {"card_ids": sorted(card.id for card in cards)}
+    apart, detached = _parted(connection, [card.id for card in cards])
     claimable = sorted(key for key in keys if key[0] in PROVABLE)
     return Knowledge(
         cards=cards,
         remembered=remembered,
-        apart=connection.execute(_SQL["apart"], named).fetchall() if cards else (),
-        detached=_detached(connection, named) if cards else (),
+        apart=apart,
+        detached=detached,
         standings=standings,
         claims=_claims(connection, claimable) if claimable else (),
     )
@@ -167,9 +167,15 @@ def _owners(connection: Connection, keys: Collection[IdentifierKey]) -> list[int
     return [row[0] for row in connection.execute(_SQL["owners"], _named(sorted(keys))).fetchall()]
 
 
-def _detached(connection: Connection, named: Mapping[str, object]) -> list[tuple[int, IdentifierKey]]:
-    rows = connection.execute(_SQL["detached"], named).fetchall()
-    return [(card_id, (IdentifierKind(kind), key)) for card_id, kind, key in rows]
+def _parted(
+    connection: Connection, card_ids: Sequence[int]
+) -> tuple[list[tuple[int, int]], list[tuple[int, IdentifierKey]]]:
+    """Pairs that a person keeps apart, and identifiers that a person took off a card."""
+    rows = connection.execute(_SQL["parted"], {"card_ids": card_ids}).fetchall() if card_ids else []
+    return (
+        [(card_id, other_id) for card_id, other_id, _, _ in rows if other_id is not None],
+        [(card_id, (IdentifierKind(kind), key)) for card_id, other_id, kind, key in rows if other_id is None],
+    )
 
 
 def _claims(connection: Connection, keys: Sequence[IdentifierKey]) -> list[Claim]:

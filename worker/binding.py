@@ -13,7 +13,8 @@ from crm_store.matching import NewMerge
 from tracker.channels import OpenChannelSettings, TypedIdentifiers
 from tracker.claims import Standing
 from tracker.customers import IdentifierKey, key_of
-from tracker.matching import Binding, Book, MatchingRules, Review, ReviewCause, Sighting
+from tracker.decisions import Binding, MatchingRules, Review, ReviewCause, Sighting
+from tracker.matching import Book
 from tracker.separation import Release, separate
 
 LATE_PROOF = "T8"

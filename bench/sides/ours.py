@@ -37,7 +37,10 @@ QUESTIONS = Questions(
         FROM chats JOIN channels ON channels.id = chats.channel_id LEFT JOIN cards ON cards.id = chats.card_id
     """,
     cards="SELECT id FROM cards WHERE live_id IS NULL AND type = 'lead'",
-    details="SELECT card_id, kind, key FROM card_identifiers WHERE kind <> 'messenger'",
+    details="""
+        SELECT DISTINCT coalesce(cards.live_id, cards.id), kind, key
+        FROM card_identifiers JOIN cards ON cards.id = card_identifiers.card_id WHERE kind <> 'messenger'
+    """,
     dialogs="SELECT chat_id, operator_id FROM dialogs",
     operators="SELECT id FROM operators",
 )

@@ -66,7 +66,7 @@ WHERE chats.id = ANY(%(chat_ids)s)
 -- Who accepted the chat's open dialog before is responsible (C4); an accept locks the chat, as this does.
 INSERT INTO cards (id, type, name, contact_id, open_channel_id, chat_id, source_id, responsible_id, responsible_by)
 SELECT
-    given.id, 'deal', contacts.name, contacts.id, given.open_channel_id, given.chat_id, given.source_id,
+    given.id, 'deal', coalesce(nullif(contacts.name, ''), live.name, ''), contacts.id, given.open_channel_id, given.chat_id, given.source_id,
     coalesce(accepted.operator_id, given.responsible_id),
     CASE
         WHEN accepted.operator_id IS NOT NULL THEN 'acceptor' WHEN given.responsible_id IS NULL THEN 'nobody'
@@ -77,6 +77,7 @@ FROM unnest(
     %(source_ids)s::bigint[], %(responsible_ids)s::bigint[]
 ) AS given (id, contact_id, open_channel_id, chat_id, source_id, responsible_id)
 JOIN cards AS contacts ON contacts.id = given.contact_id
+LEFT JOIN cards AS live ON live.id = contacts.live_id
 LEFT JOIN dialogs AS accepted
     ON accepted.chat_id = given.chat_id AND accepted.status <> 'closed' AND accepted.accepted_at IS NOT NULL
 

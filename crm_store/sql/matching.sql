@@ -85,11 +85,11 @@ JOIN cards ON cards.id = chats.card_id
 LEFT JOIN card_identifiers AS present ON present.card_id = cards.id AND present.chat_id = chats.id
 WHERE chats.id = ANY(%(chat_ids)s)
 
--- name: apart
-SELECT card_id, other_id FROM kept_apart WHERE card_id = ANY(%(card_ids)s) OR other_id = ANY(%(card_ids)s)
-
--- name: detached
-SELECT card_id, kind, key FROM detached WHERE card_id = ANY(%(card_ids)s)
+-- name: parted
+-- Pairs that a person keeps apart, and identifiers that a person took off a card.
+SELECT card_id, other_id, NULL, NULL FROM kept_apart WHERE card_id = ANY(%(card_ids)s) OR other_id = ANY(%(card_ids)s)
+UNION ALL
+SELECT card_id, NULL, kind, key FROM detached WHERE card_id = ANY(%(card_ids)s)
 
 -- name: claims
 SELECT claims.kind, claims.key, channel_kind, name, customer_id, chat_id, inbox_id
@@ -167,6 +167,81 @@ UPDATE merges SET undone_at = now(), undone_by = %(actor)s, undo_reason = %(reas
 WHERE id = %(merge_id)s AND undone_at IS NULL
 RETURNING card_id, other_id, kind, key, evidence::text, chat_id, inbox_id
 
+-- name: merge
+SELECT card_id, other_id, undone_at IS NOT NULL FROM merges WHERE id = %(merge_id)s
+
+-- name: keep_apart
+INSERT INTO kept_apart (card_id, other_id, actor, reason)
+VALUES (least(%(card_id)s, %(other_id)s), greatest(%(card_id)s, %(other_id)s), %(actor)s, %(reason)s)
+ON CONFLICT DO NOTHING
+
+-- name: stop_keeping_apart
+DELETE FROM kept_apart
+WHERE (card_id = ANY(%(card_ids)s) AND other_id = ANY(%(other_ids)s))
+    OR (card_id = ANY(%(other_ids)s) AND other_id = ANY(%(card_ids)s))
+
+-- name: delete_facts
+DELETE FROM card_identifiers WHERE card_id = ANY(%(card_ids)s) AND kind = %(kind)s AND key = %(key)s
+RETURNING card_id
+
+-- name: forget_phone
+-- Only a detach releases a remembered phone (T5).
+UPDATE identifiers SET remembered_card_id = NULL
+WHERE kind = %(kind)s AND key = %(key)s AND remembered_card_id = ANY(%(card_ids)s)
+RETURNING remembered_card_id
+
+-- name: detach
+INSERT INTO detached (card_id, kind, key, actor, reason)
+SELECT card_id, %(kind)s, %(key)s, %(actor)s, %(reason)s FROM unnest(%(card_ids)s::bigint[]) AS given (card_id)
+ON CONFLICT DO NOTHING
+
+-- name: attach
+DELETE FROM detached WHERE card_id = ANY(%(card_ids)s) AND kind = %(kind)s AND key = %(key)s
+
+-- name: enter_fact
+-- What a person enters on a card.
+INSERT INTO card_identifiers (card_id, kind, key, value, written, evidence, given_at, given_by, rule)
+VALUES (%(card_id)s, %(kind)s, %(key)s, %(value)s, %(written)s, 'typed', now(), %(actor)s, 'person')
+ON CONFLICT DO NOTHING
+
+-- name: rename
+UPDATE cards SET name = %(name)s, name_inbox_id = NULL WHERE id = %(card_id)s
+
+-- name: mark_edited
+UPDATE cards SET edited_at = now() WHERE id = ANY(%(card_ids)s)
+
+-- name: lock_review
+SELECT id, cause, card_id, other_id, kind, key, evidence::text, chat_id, inbox_id, state
+FROM reviews WHERE id = %(review_id)s FOR NO KEY UPDATE
+
+-- name: peek_review
+SELECT card_id, other_id, kind, key FROM reviews WHERE id = %(review_id)s
+
+-- name: decide_review
+UPDATE reviews SET state = %(state)s, decided_at = now(), decided_by = %(actor)s, note = %(note)s
+WHERE id = %(review_id)s
+
+-- name: block_value
+INSERT INTO blocked_values (kind, value, reason, actor) VALUES (%(kind)s, %(value)s, %(reason)s, %(actor)s)
+ON CONFLICT DO NOTHING
+
+-- name: unblock_value
+DELETE FROM blocked_values WHERE kind = %(kind)s AND value = %(value)s
+
+-- name: chat_place
+SELECT card_id FROM chats WHERE id = %(chat_id)s
+
+-- name: whole_customer
+-- All chats and identifiers of the customer to whom a card belongs. Locks nothing.
+SELECT
+    ARRAY(SELECT chats.id FROM chats WHERE chats.card_id = ANY(same.ids)),
+    ARRAY(SELECT DISTINCT kind || ' ' || key FROM card_identifiers WHERE card_id = ANY(same.ids))
+FROM (
+    SELECT array_agg(same.id) AS ids
+    FROM cards JOIN cards AS same ON coalesce(same.live_id, same.id) = coalesce(cards.live_id, cards.id)
+    WHERE cards.id = %(card_id)s
+) AS same
+
 -- name: chats_of_cards
 SELECT chats.id, chats.card_id, coalesce(chats.bound_evidence = 'typed', false), coalesce(cards.chat_id = chats.id, false)
 FROM chats JOIN cards ON cards.id = chats.card_id
@@ -188,9 +263,9 @@ JOIN channels ON channels.id = first_chat.channel_id
 WHERE cards.id = %(card_id)s
 
 -- name: rebind_chats
--- Their bindings are of their own from now on.
+-- Their bindings are of their own from now on, and the other customer's deals are not theirs.
 UPDATE chats SET
-    card_id = %(new_id)s, bound_by = %(bound_by)s, bound_at = now(), bound_kind = NULL, bound_key = NULL,
+    card_id = %(new_id)s, deal_id = NULL, bound_by = %(bound_by)s, bound_at = now(), bound_kind = NULL, bound_key = NULL,
     bound_evidence = NULL, bound_inbox_id = NULL
 WHERE id = ANY(%(chat_ids)s)
 
@@ -211,7 +286,7 @@ WHERE remembered_card_id = %(card_id)s
     )
 
 -- name: move_dialogs
-UPDATE dialogs SET card_id = %(new_id)s WHERE chat_id = ANY(%(chat_ids)s) AND card_id = %(card_id)s
+UPDATE dialogs SET card_id = %(new_id)s, deal_id = NULL WHERE chat_id = ANY(%(chat_ids)s) AND card_id = %(card_id)s
 
 -- name: blocked_values
 SELECT kind, value FROM blocked_values

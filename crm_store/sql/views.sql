@@ -12,7 +12,12 @@ SELECT id, name FROM operators WHERE id = ANY(%(operator_ids)s)
 
 -- name: cards
 SELECT
-    cards.id, cards.type::text, cards.name, sources.id, sources.name, operators.id, operators.name,
+    cards.id, cards.type::text,
+    coalesce(
+        nullif(cards.name, ''),
+        (SELECT name FROM cards AS merged WHERE merged.live_id = cards.id AND name <> '' ORDER BY id LIMIT 1), ''
+    ),
+    sources.id, sources.name, operators.id, operators.name,
     cards.responsible_by, coalesce(contacts.live_id, contacts.id), open_channels.id, open_channels.name,
     cards.created_at, cards.closed_at
 FROM cards

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tracker.cards import CardType
 from tracker.claims import Standing
 from tracker.customers import IdentifierKey, KnownCard, joined, key_of
+from tracker.decisions import Knowledge, Link, MatchingRules, Sighting
 from tracker.identifiers import Evidence, Identifier, IdentifierKind, messenger, phone
 from tracker.identifiers import email as read_email
-from tracker.matching import Book, Knowledge, Link, MatchingRules, Sighting
+from tracker.matching import Book
 
 pytestmark = pytest.mark.unit
 

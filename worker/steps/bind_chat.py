@@ -15,7 +15,7 @@ from crm_store.database import Connection
 from crm_store.inbox import ClaimedItem, Move
 from crm_store.matching import GivenByChat
 from tracker.customers import is_stronger, key_of
-from tracker.matching import Sighting
+from tracker.decisions import Sighting
 from tracker.messages import CHANGE_KINDS, InboundMessage, MessageKind
 from worker.binding import decide
 from worker.messages import ItemMessage, read_items

@@ -75,7 +75,8 @@ def choose_deals(
     new_deals: list[NewDeal] = []
     chosen: dict[int, int] = {}
     for context in contexts:
-        assert context.live_card_id is not None  # noqa: S101  only chats under a contact come here
+        assert context.card_id is not None  # noqa: S101  only chats under a contact come here
+        assert context.live_card_id is not None  # noqa: S101
         reuses = context.settings.deals == "reuse"
         deal_id = choose_deal(states[context.id], context.settings.deals).deal_id
         if deal_id is None and reuses:
@@ -86,7 +87,7 @@ def choose_deals(
             new_deals.append(
                 NewDeal(
                     id=deal_id,
-                    contact_id=context.live_card_id,
+                    contact_id=context.card_id,
                     open_channel_id=context.open_channel_id,
                     chat_id=context.id,
                     source_id=sources[source_name(context)],
