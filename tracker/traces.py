@@ -25,8 +25,8 @@ SHORTEST_PHONE = 7
 _SURE_LENGTH = 9
 """Digits from which a number is found within a longer one too; a shorter one has to stand for itself."""
 
-_BETWEEN = r"[\W_]{0,6}"
-"""A few characters that are neither letters nor digits."""
+_BETWEEN = r"[\W_\u30fc]{0,6}"
+"""A few characters that are neither letters nor digits; the Japanese long sound serves as a dash."""
 
 _NO_LETTERS_OR_DIGITS = bytes(code for code in range(256) if code > 0x7F or not chr(code).isalnum())
 
@@ -37,12 +37,13 @@ class Traces:
     def __init__(self, phones: Collection[str], emails: Collection[str]) -> None:
         """phones: E.164, or keys of identifiers; all writings of the subscriber are found (T12). emails: normalised."""
         numbers = sorted({number for phone in phones for number in _numbers(phone)})
-        self._addresses = sorted({writing for email in emails for writing in _addresses(email)})
+        addresses = sorted({writing for email in emails for writing in _addresses(email)})
+        self._halves = [(local, domain.partition(".")[0]) for local, _, domain in map(_parted, addresses)]
         self._encoded = sorted({text for code, national in numbers for text in _in_base64(code + national)})
         self._nationals = sorted({national.encode() for _, national in numbers})
         self._digits = _compiled(_least(code, national) for code, national in numbers)
         self._whole_phones = _compiled(_most(code, national) for code, national in numbers)
-        self._emails = _compiled((_address_pattern(address) for address in self._addresses), re.IGNORECASE)
+        self._emails = _compiled((_address_pattern(address) for address in addresses), re.IGNORECASE)
 
     def __bool__(self) -> bool:
         """Whether there is anything to look for."""
@@ -97,9 +98,11 @@ class Traces:
         return False
 
     def _may_hold_address(self, text: str) -> bool:
-        return ("@" in text or "%40" in text) and any(
-            address in lowered for lowered in (text.lower().replace("%40", "@"),) for address in self._addresses
-        )
+        lowered = text.lower()
+        for local, label in self._halves:  # noqa: SIM110  as above
+            if local in lowered and label in lowered:
+                return True
+        return False
 
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
         for pattern in (self._whole_phones, self._digits, self._emails):
@@ -161,6 +164,10 @@ _INSERTED = (
     (re.compile(r"(\+55[0-9]{2})([6-9][0-9]{7})"), "9"),
     (re.compile(r"(\+52)([0-9]{10})"), "1"),
     (re.compile(r"(\+54)([0-9]{10})"), "9"),
+    # Within Argentina 15 stands between the area code, of two to four digits, and the number.
+    (re.compile(r"(\+54[0-9]{2})([0-9]{8})"), "15"),
+    (re.compile(r"(\+54[0-9]{3})([0-9]{7})"), "15"),
+    (re.compile(r"(\+54[0-9]{4})([0-9]{6})"), "15"),
 )
 
 
@@ -203,9 +210,25 @@ def _addresses(email: str) -> Iterator[str]:
             return
 
 
+def _parted(address: str) -> tuple[str, str, str]:
+    return address.rpartition("@")
+
+
 def _address_pattern(address: str) -> str:
-    local, _, domain = address.rpartition("@")
-    return rf"(?:(?<![\w.+-])|(?<=%[0-9a-f]{{2}})){re.escape(local)}(?:@|%40){re.escape(domain)}(?![\w-]|\.\w)"
+    local, _, domain = _parted(address)
+    labels = _DOT.join(re.escape(label) for label in domain.split("."))
+    return rf"{_START}{re.escape(local)}{_AT}{labels}{_END}"
+
+
+# No letters before or after that could belong to it: then it is somebody else's. Chinese, Japanese and Arabic texts may
+# stand directly beside it, and a new sentence behind its dot.
+_START = r"(?:(?<![a-z0-9_\u00c0-\u05ff])(?<![a-z0-9][.%+-])|(?<=%[0-9a-f]{2}))"
+_END = r"(?![a-z0-9_\u00c0-\u05ff-])(?!\.(?-i:[a-z0-9]))"
+
+# Spelled out: any word in brackets or between spaces, whatever the language.
+_WORD = r"(?:\s?[(\[{]\s?[^\W\d_]{2,10}\s?[)\]}]\s?|\s[^\W\d_]{2,10}\s)"
+_AT = rf"(?:@|%40|{_WORD})"
+_DOT = rf"(?:\.|{_WORD})"
 
 
 # Texts
@@ -238,6 +261,7 @@ def _plain_characters() -> tuple[re.Pattern[str], Mapping[int, str]]:
         written = str(digit) if digit is not None else unicodedata.normalize("NFKC", character)
         if len(written) == 1 and written.isascii():
             plain[code] = written
+    plain[0x130] = "I"  # of Turkish; its small form would be two characters
     # All of the higher planes: one by one they would make the search slow.
     signs = "".join(re.escape(chr(code)) for code in plain if code < 0x10000)
     return re.compile(f"[{signs}\U00010000-\U0001ffff]"), plain
