@@ -209,6 +209,8 @@ def _report(erased: Erased) -> Iterator[str]:
     yield f"rewritten elsewhere: {changed or 'no rows'}"
     if erased.kept:
         yield f"{erased.kept} identifiers stay, because they are another customer's too"
+    if not erased.statistics_renewed:
+        yield "PostgreSQL's samples of the tables could not be taken anew: run ANALYZE as their owner"
     yield "the block list, backups and files of earlier exports are yours to look after: docs/privacy.md"
 
 

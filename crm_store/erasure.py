@@ -4,7 +4,7 @@ The sweep goes first: an erase that is stopped at any point leaves customers who
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crm_store import audit, customers, desks, dialogs, statistics
@@ -15,7 +15,7 @@ from crm_store.patience import patiently
 from crm_store.queries import Queries
 from crm_store.removal import delete_items
 from crm_store.sweeping import Sweeper
-from crm_store.text_sweep import Progress, Target
+from crm_store.text_sweep import Progress, Swept, Target
 from tracker.identifiers import IdentifierKind
 from tracker.traces import Traces
 
@@ -53,6 +53,7 @@ class Erased:
     deleted: Mapping[str, int]
     rewritten: Mapping[str, int]
     kept: int
+    statistics_renewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +89,23 @@ def erase(session: Session, request: Request, progress: Progress) -> Erased:
     session: a connection of its own, with a short lock time-out: what it waits for, others wait behind.
     Raises DatabaseAwayError and ChangingCustomerError: nothing is lost by running it again.
     """
-    unbound: set[int] = set()
+    swept = Swept()
     thinned = 0
     for _ in range(MOST_ROUNDS):
-        plan = patiently(_read_plan, session, request, unbound)
-        sweeper = Sweeper(session, _target(plan), progress)
+        plan = patiently(_read_plan, session, request, swept.unbound)
+        sweeper = Sweeper(session, _target(plan), progress, swept)
         swept_to = patiently(_last_item, session)
         sweeper.everything(swept_to)
-        unbound |= sweeper.swept.unbound
-        if not unbound <= set(plan.who.chat_ids) and patiently(_read_plan, session, request, unbound) != plan:
+        if swept.unbound != plan.unbound:
             continue
         thinned += _thin_out(session, plan.who.chat_ids)
         try:
             erased, last = patiently(_erase, session, request, plan, sweeper, swept_to, thinned)
         except _ChangedError as error:
-            unbound |= set(error.unbound)
+            swept.unbound |= set(error.unbound)
             continue
         sweeper.inbox(swept_to, last)
-        statistics.renew(session)
-        return erased
+        return replace(erased, statistics_renewed=statistics.renew(session))
     raise ChangingCustomerError("the customer gets new chats or identifiers all the time; run the erase again")
 
 

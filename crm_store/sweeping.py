@@ -24,14 +24,15 @@ _SQL = Queries("sweeping")
 class Sweeper:
     """One sweep. session: in autocommit; every chunk is a transaction of its own."""
 
-    def __init__(self, session: Session, target: Target, progress: Progress) -> None:
+    def __init__(self, session: Session, target: Target, progress: Progress, swept: Swept) -> None:
+        """swept: of former rounds of the same erase, to be continued."""
         self._session = session
         self._target = target
         self._progress = progress
         self._own_chats = {chat.id for chat in target.chats}
         self._addresses = target.addresses
-        self.swept = Swept()
-        self._texts = TextSweep(session, target, progress, self.swept)
+        self.swept = swept
+        self._texts = TextSweep(session, target, progress, swept)
 
     def everything(self, inbox_to: int) -> None:
         """The inbox up to this item, then all other tables. Raises DatabaseAwayError."""

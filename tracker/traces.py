@@ -72,7 +72,7 @@ class Traces:
         return "".join([*parts, text[end:]])
 
     def redact_json(self, text: str) -> str:
-        """JSON with ERASED in its strings, keys and numbers; identifiers that hold one are left out."""
+        """JSON with ERASED in its strings, keys and large numbers; identifiers that hold one are left out."""
         return json.dumps(self._redacted(json.loads(text)), ensure_ascii=False) if self.found_in(text) else text
 
     def redact_bytes(self, raw: bytes) -> bytes:
@@ -122,7 +122,7 @@ class Traces:
                 return {self.redact(str(name)): self._redacted(inner) for name, inner in value.items()}
             case list():
                 return [self._redacted(item) for item in value if not self._is_its_identifier(item)]
-            case int() | float() if not isinstance(value, bool) and self.found_in(str(value)):
+            case int() if value >= _LEAST_NUMBER and self.found_in(str(value)):
                 return ERASED
             case _:
                 return value
@@ -134,6 +134,10 @@ class Traces:
             and {"kind", "key", "value"} <= item.keys()
             and self.found_in(f"{item['key']} {item['value']} {item.get('written', '')}")
         )
+
+
+_LEAST_NUMBER = 10 ** (_SURE_LENGTH - 1)
+"""A smaller one is an id or a size that happens to have the digits of a short phone."""
 
 
 # Writings of phones

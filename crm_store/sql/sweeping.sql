@@ -2,6 +2,7 @@
 -- Each chunk is read without locks, in the order of the first columns, from `after` on. What is to be rewritten is
 -- found again by place and version (ctid, xmin): a row that was changed meanwhile is left, and its chunk read again.
 -- Every write locks its rows only; but those of `inbox` lock the chats first, see there.
+-- Identifiers in columns of their own (`key`) are erased by the last transaction, see erasure.sql.
 
 -- name: read_messages
 SELECT
@@ -73,22 +74,21 @@ FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[]) AS given (p
 WHERE outbox.ctid = given.place AND outbox.xmin::text = given.version
 
 -- name: read_reviews
-SELECT ctid::text, xmin::text, id, note, key
+SELECT ctid::text, xmin::text, id, note
 FROM reviews WHERE id > %(after_0)s::bigint ORDER BY id LIMIT %(limit)s
 
 -- name: write_reviews
-UPDATE reviews SET note = given.c0, key = given.c1
-FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[]) AS given (place, version, c0, c1)
+UPDATE reviews SET note = given.c0
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[]) AS given (place, version, c0)
 WHERE reviews.ctid = given.place AND reviews.xmin::text = given.version
 
 -- name: read_merges
-SELECT ctid::text, xmin::text, id, reason, undo_reason, key
+SELECT ctid::text, xmin::text, id, reason, undo_reason
 FROM merges WHERE id > %(after_0)s::bigint ORDER BY id LIMIT %(limit)s
 
 -- name: write_merges
-UPDATE merges SET reason = given.c0, undo_reason = given.c1, key = given.c2
-FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[], %(c2)s::text[])
-    AS given (place, version, c0, c1, c2)
+UPDATE merges SET reason = given.c0, undo_reason = given.c1
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[]) AS given (place, version, c0, c1)
 WHERE merges.ctid = given.place AND merges.xmin::text = given.version
 
 -- name: read_kept_apart
