@@ -5,6 +5,7 @@ import threading
 
 from cli.composition import broker_url, database_options, database_url, process_settings
 from crm_store.database import Session
+from crm_store.retention import RetentionOptions
 from worker.app import make_app
 from worker.clock import Clock, ClockOptions
 from worker.hints import Hints
@@ -18,6 +19,12 @@ def clock_command() -> None:
         stale_after=settings.clock.stale_after,
         visibility_timeout=settings.broker.visibility_timeout,
         key_retention_days=settings.clock.key_retention_days,
+        retention=RetentionOptions(
+            raw_days=settings.retention.raw_days,
+            dead_letter_days=settings.retention.dead_letter_days,
+            history_days=settings.retention.history_days,
+            audit_days=settings.retention.audit_days,
+        ),
     )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,6 +8,7 @@ from cli.apply import apply_command, export_command
 from cli.channels import channels
 from cli.clock import clock_command
 from cli.connect import connect_command
+from cli.customers import customers
 from cli.demo import demo_command
 from cli.doctor import doctor_command
 from cli.migrate import migrate_command
@@ -39,6 +40,7 @@ app.command("export", help="Write the desk as such a file.")(export_command)
 app.add_typer(channels, name="channels")
 app.add_typer(operators, name="operators")
 app.add_typer(tracker, name="tracker")
+app.add_typer(customers, name="customers")
 app.command("connect", help="Connect a channel, with its open channel and operators.")(connect_command)
 app.command("doctor", help="Look for what is wrong, and say what to do.")(doctor_command)
 app.command("settings", help="List every setting.")(settings_command)

@@ -75,6 +75,21 @@ class ClockSettings(_Group):
     key_retention_days: int = Field(30, ge=8, description="days for which a webhook's key is remembered")
 
 
+class RetentionSettings(_Group):
+    """What the clock deletes because it is old; docs/privacy.md."""
+
+    raw_days: int = Field(30, ge=1, description="days for which finished inbox items are kept, as providers sent them")
+    dead_letter_days: int | None = Field(
+        None, ge=1, description="days for which dead letters are kept; for ever if not given"
+    )
+    history_days: int | None = Field(
+        None, ge=1, description="days for which messages stay in the histories; for ever if not given"
+    )
+    audit_days: int | None = Field(
+        None, ge=1, description="days for which the audit of administrators' acts is kept; for ever if not given"
+    )
+
+
 class LogSettings(_Group):
     """structlog's output."""
 
@@ -104,6 +119,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     worker: WorkerSettings = WorkerSettings()
     clock: ClockSettings = ClockSettings()
+    retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
 
 

@@ -118,7 +118,9 @@ def _lock_cards(connection: Connection, chat_id: int, dialog_id: int) -> set[int
     """Card and deal of the locked chat, locked, if nobody has accepted the dialog so far: else nobody changes them."""
     if dialogs.is_accepted(connection, dialog_id):
         return set()
-    context = chats.contexts(connection, [chat_id])[chat_id]
+    context = chats.contexts(connection, [chat_id]).get(chat_id)
+    if context is None:  # its customer was erased while this act waited for the chat
+        raise unknown("dialog", dialog_id)
     own = {card_id for card_id in (context.card_id, context.deal_id) if card_id is not None}
     return set(matching.lock_live_cards(connection, own).values()) if own else set()
 

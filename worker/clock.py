@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 import structlog
@@ -18,6 +18,7 @@ from config.topology import INBOX_STEPS, Step
 from crm_store import clocks, costs, dialogs, inbox, ledger, outbox
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
+from crm_store.retention import Retention, RetentionOptions
 from worker.hints import Hints
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ class ClockOptions:
     stale_after: float = 2.0
     visibility_timeout: float = 60.0
     key_retention_days: int = 30
+    retention: RetentionOptions = field(default_factory=RetentionOptions)
 
 
 class Clock:
@@ -53,6 +55,8 @@ class Clock:
         self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._next_sign = time.monotonic()
         self._next_fold = time.monotonic() + FOLD_INTERVAL
+        self._next_forgotten = time.monotonic()
+        self._retention = Retention(options.retention)
         self._next_retention = time.monotonic()
 
     def run(self, stop: threading.Event) -> None:
@@ -68,7 +72,8 @@ class Clock:
             self._next_sign = self._when_due(self._next_sign, self._sign)
             self._sweep()
             self._next_fold = self._when_due(self._next_fold, self._fold)
-            self._next_retention = self._when_due(self._next_retention, self._forget)
+            self._next_forgotten = self._when_due(self._next_forgotten, self._forget)
+            self._next_retention = self._when_due(self._next_retention, self._delete_old)
         except DatabaseAwayError as error:
             log.warning("clock_waits_for_database", error=error)
 
@@ -118,6 +123,13 @@ class Clock:
         forgotten = inbox.forget_keys(connection, self._options.key_retention_days, KEYS_AT_ONCE)
         log.info("keys_forgotten", keys=forgotten)
         return 0.0 if forgotten == KEYS_AT_ONCE else RETENTION_INTERVAL
+
+    def _delete_old(self, connection: Connection) -> float:
+        """A part at a time; the next tick goes on, until all that is old was found."""
+        if self._retention.part(connection):
+            return 0.0
+        log.info("retention_done", **self._retention.deleted)
+        return RETENTION_INTERVAL
 
     def _when_due(self, due: float, work: Callable[[Connection], float]) -> float:
         """Do it if it is due; `work` returns the seconds until it is due again. Returns when that is."""

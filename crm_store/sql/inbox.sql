@@ -3,9 +3,12 @@
 
 -- name: insert_keys
 -- Which of these are new. Sorted, so that two processes that insert the same keys never wait in a circle.
+-- Before all other locks the one that an erase takes alone: a chat that is found stays until its message is committed.
 INSERT INTO inbox_keys (channel_id, key_hash, day)
 SELECT channel_id, key_hash, day
-FROM unnest(%(channel_ids)s::bigint[], %(key_hashes)s::bytea[], %(days)s::date[]) AS given (channel_id, key_hash, day)
+FROM (SELECT pg_advisory_xact_lock_shared(hashtextextended('openchannel accept', 0))) AS no_erase
+CROSS JOIN unnest(%(channel_ids)s::bigint[], %(key_hashes)s::bytea[], %(days)s::date[])
+    AS given (channel_id, key_hash, day)
 ORDER BY channel_id, key_hash
 ON CONFLICT DO NOTHING
 RETURNING channel_id, key_hash

@@ -1,0 +1,76 @@
+-- Retention, by the clock: some thousand rows at a time, each in its own commit, along the primary keys.
+-- Lock order: none. What others hold at the moment (SKIP LOCKED) is left to the next hour.
+
+-- name: forget_items
+-- Finished items of the inbox, from `after` on. Ids follow arrival: where a chunk has no old item, the old ones end.
+-- Dead letters stay; so do items that wait, however old.
+WITH walked AS (
+    SELECT id, received_at < now() - %(days)s * interval '1 day' AS is_old
+    FROM inbox WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
+), old AS (
+    SELECT state.inbox_id FROM walked JOIN inbox_state AS state ON state.inbox_id = walked.id
+    WHERE is_old AND state.stage IN ('done', 'ignored', 'discarded')
+    ORDER BY state.inbox_id FOR UPDATE OF state SKIP LOCKED
+), states AS (
+    DELETE FROM inbox_state USING old WHERE inbox_state.inbox_id = old.inbox_id
+), gone_failures AS (
+    DELETE FROM failures USING old WHERE failures.inbox_id = old.inbox_id
+), gone_letters AS (
+    DELETE FROM dead_letters USING old WHERE dead_letters.inbox_id = old.inbox_id
+), slices AS (
+    DELETE FROM inbox USING old WHERE inbox.id = old.inbox_id
+)
+SELECT (SELECT max(id) FROM walked WHERE is_old), (SELECT count(*) FROM old), (SELECT count(*) FROM walked)
+
+-- name: forget_dead_letters
+WITH old AS (
+    SELECT state.inbox_id FROM dead_letters JOIN inbox_state AS state USING (inbox_id)
+    WHERE state.stage = 'dead' AND died_at < now() - %(days)s * interval '1 day'
+    LIMIT %(limit)s FOR UPDATE OF state SKIP LOCKED
+), states AS (
+    DELETE FROM inbox_state USING old WHERE inbox_state.inbox_id = old.inbox_id
+), gone_failures AS (
+    DELETE FROM failures USING old WHERE failures.inbox_id = old.inbox_id
+), gone_letters AS (
+    DELETE FROM dead_letters USING old WHERE dead_letters.inbox_id = old.inbox_id
+), slices AS (
+    DELETE FROM inbox USING old WHERE inbox.id = old.inbox_id
+)
+SELECT count(*) FROM old
+
+-- name: forget_messages
+-- The beginnings of the histories of some chats: places follow time, so what is old stands first, and of a chat whose
+-- first message is young no other is read. What waits to be sent stays.
+WITH visited AS (
+    SELECT id FROM chats WHERE id > %(after)s ORDER BY id LIMIT %(chats)s
+), first AS (
+    SELECT early.* FROM visited CROSS JOIN LATERAL (
+        SELECT received_at FROM messages WHERE chat_id = visited.id ORDER BY seq LIMIT 1
+    ) AS oldest CROSS JOIN LATERAL (
+        SELECT messages.chat_id, messages.seq, messages.received_at FROM messages
+        WHERE messages.chat_id = visited.id ORDER BY seq LIMIT %(each)s
+    ) AS early
+    WHERE oldest.received_at < now() - %(days)s * interval '1 day'
+), old AS (
+    SELECT chat_id, seq FROM first
+    WHERE received_at < now() - %(days)s * interval '1 day' AND NOT EXISTS (
+        SELECT FROM outbox
+        WHERE outbox.chat_id = first.chat_id AND outbox.seq = first.seq AND outbox.state IN ('pending', 'held')
+    )
+), sent AS (
+    DELETE FROM outbox USING old WHERE outbox.chat_id = old.chat_id AND outbox.seq = old.seq
+), gone AS (
+    DELETE FROM messages USING old WHERE messages.chat_id = old.chat_id AND messages.seq = old.seq
+    RETURNING messages.chat_id
+)
+SELECT
+    (SELECT max(id) FROM visited), (SELECT count(*) FROM gone),
+    EXISTS (SELECT FROM gone) AND EXISTS (
+        SELECT FROM first WHERE received_at < now() - %(days)s * interval '1 day'
+        GROUP BY chat_id HAVING count(*) >= %(each)s
+    )
+
+-- name: forget_audit
+DELETE FROM audit WHERE id IN (
+    SELECT id FROM audit WHERE at < now() - %(days)s * interval '1 day' ORDER BY at LIMIT %(limit)s
+)
