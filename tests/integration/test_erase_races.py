@@ -108,7 +108,7 @@ def empty(database_url: str) -> None:
 
 
 def test_beside_running_steps(desk, session):
-    """Many rounds: he writes on and on, a neighbour too, workers and deliveries run, and he is erased again and again.
+    """Many rounds: he writes on and on, neighbours too, three workers run, and he is erased again and again.
 
     Nothing fails, nothing is lost, and in the end one erase leaves nothing of him.
     """
