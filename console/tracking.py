@@ -69,7 +69,7 @@ def undo(database: Database, actor: str, merge_id: int, reason: str) -> tuple[in
         if recorded is None:
             raise unknown("merge", merge_id)
         known = matching.lock_customers(connection, [recorded.card_id])
-        if matching.undo_merge(connection, merge_id, known, actor, reason) is None:
+        if matching.undo_merge(connection, merge_id, [card.id for card in known], actor, reason) is None:
             raise ActRefusedError("already_undone", f"merge {merge_id} was undone before")
         tracking.keep_apart(connection, recorded.card_id, recorded.other_id, actor, reason)
         live = matching.lock_live_cards(connection, [recorded.card_id, recorded.other_id])
@@ -126,7 +126,7 @@ def detach_chat(database: Database, actor: str, chat_id: int, reason: str) -> in
         if len(group) == len(bound):
             raise ActRefusedError("only_chat", f"nothing would stay on card {card_id}: undo its merge instead")
         (new_id,) = cards.new_ids(connection, 1)
-        matching.release(connection, card_id, group, new_id, BY_HAND)
+        matching.release(connection, [each.id for each in known], card_id, group, new_id, BY_HAND)
         tracking.keep_apart(connection, card_id, new_id, actor, reason)
         tracking.mark_edited(connection, [card_id])
         details |= {"card_id": card_id, "new_card_id": new_id, "chats": sorted(group)}

@@ -306,8 +306,14 @@ def active_merges(connection: Connection, card_ids: Collection[int]) -> list[Act
     """The merges that join these cards of a locked customer."""
     rows = connection.execute(_SQL["active_merges"], {"card_ids": sorted(card_ids)}).fetchall()
     return [
-        ActiveMerge(merge_id, card_id, other_id, Evidence(evidence) if evidence else None)
-        for merge_id, card_id, other_id, evidence in rows
+        ActiveMerge(
+            merge_id,
+            card_id,
+            other_id,
+            Evidence(evidence) if evidence else None,
+            (IdentifierKind(kind), key) if kind else None,
+        )
+        for merge_id, card_id, other_id, evidence, kind, key in rows
     ]
 
 
@@ -328,32 +334,44 @@ def facts_of(cards: Iterable[KnownCard]) -> list[Fact]:
 
 
 def undo_merge(
-    connection: Connection, merge_id: int, cards: Sequence[KnownCard], actor: str, reason: str
+    connection: Connection, merge_id: int, card_ids: Collection[int], actor: str, reason: str
 ) -> UndoneMerge | None:
     """Undo a merge of a locked customer, and let his cards point where the other merges lead; None if it is undone.
 
-    cards: all of the customer.
+    card_ids: all of the customer.
     """
     row = connection.execute(_SQL["undo_merge"], {"merge_id": merge_id, "actor": actor, "reason": reason}).fetchone()
     if row is None:
         return None
+    _point(connection, card_ids)
     card_id, other_id, kind, key, evidence, chat_id, inbox_id = row
-    left = active_merges(connection, [card.id for card in cards])
-    set_live(connection, live_ids(cards, [(merge.card_id, merge.other_id) for merge in left]))
     link = Link((IdentifierKind(kind), key), Evidence(evidence)) if kind else None
     return UndoneMerge(card_id, other_id, link, chat_id, inbox_id)
 
 
-def release(connection: Connection, card_id: int, chat_ids: Collection[int], new_id: int, bound_by: str) -> Link | None:
-    """Give locked chats of a locked customer's card a card of their own, with their facts (T8).
+def release(
+    connection: Connection, card_ids: Collection[int], card_id: int, chat_ids: Collection[int], new_id: int, why: str
+) -> Link | None:
+    """Give locked chats of a locked customer's card a card of their own, with all that is theirs alone (T8).
 
-    Returns the link that had bound the oldest of them.
+    card_ids: all of the customer. why: what bound them to it. Returns the link that had bound the oldest of them.
     """
     first = min(chat_ids)
     row = connection.execute(_SQL["link_of_chat"], {"chat_id": first}).fetchone()
-    moved = {"new_id": new_id, "card_id": card_id, "chat_id": first, "chat_ids": sorted(chat_ids), "bound_by": bound_by}
-    for query in ("split_card", "rebind_chats", "move_facts", "move_memory", "move_dialogs"):
+    moved = {"new_id": new_id, "card_id": card_id, "chat_id": first, "chat_ids": sorted(chat_ids), "bound_by": why}
+    for query in ("split_card", "rebind_chats", "move_facts", "move_memory", "move_merges", "move_reviews"):
         connection.execute(_SQL[query], moved)
+    connection.execute(_SQL["move_dialogs"], moved)
+    _point(connection, [*card_ids, new_id])
     if row is None or row[0] is None:
         return None
     return Link((IdentifierKind(row[0]), row[1]), Evidence(row[2]))
+
+
+def _point(connection: Connection, card_ids: Collection[int]) -> None:
+    """Let cards point where the merges between them lead."""
+    cards = [
+        KnownCard(card_id, CardType(card_type), "", created_at)
+        for card_id, card_type, created_at in connection.execute(_SQL["ages"], {"card_ids": list(card_ids)})
+    ]
+    set_live(connection, live_ids(cards, [(m.card_id, m.other_id) for m in active_merges(connection, card_ids)]))

@@ -92,9 +92,14 @@ class Customer:
         """Ids of all cards."""
         return {card.id for card in self.cards}
 
-    def with_fact(self, key: IdentifierKey) -> KnownCard | None:
-        """The oldest card on which an identifier stands."""
-        return min((card for card in self.cards if key in card.facts), key=lambda card: card.age, default=None)
+    def with_strongest(self, key: IdentifierKey) -> KnownCard | None:
+        """The card with the strongest fact of an identifier, the oldest of several; None if there is no fact of it."""
+        having = (card for card in self.cards if key in card.facts)
+        return min(
+            having,
+            key=lambda card: (min(EVIDENCE_RANK[evidence] for evidence in card.facts[key].values()), card.age),
+            default=None,
+        )
 
     def strongest(self, key: IdentifierKey) -> Evidence | None:
         """The strongest evidence that there is for an identifier."""

@@ -76,7 +76,8 @@ class Link:
 class Binding:
     """Where a message belongs. bound_by: why its chat is bound to this card; empty if it was bound before.
 
-    conflict: a proof has come that contradicts what only typed links join; see `tracker.separation`.
+    conflict: there are proofs that may contradict each other over a typed link; see `tracker.separation`. unfinished:
+    identifiers of the message that still are to be remembered and to merge, when that is settled.
     """
 
     card_id: int
@@ -84,6 +85,7 @@ class Binding:
     link: Link | None = None
     is_new: bool = False
     conflict: bool = False
+    unfinished: tuple[Identifier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

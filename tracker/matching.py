@@ -7,7 +7,7 @@ end on one card (T10). It has no I/O: the caller locks, reads, and writes the an
 docs/tracker.md says in words what happens here, step by step.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from tracker.cards import CardType
@@ -46,7 +46,8 @@ class Book:
     def bind(self, sighting: Sighting, bound_to: int | None, rules: MatchingRules) -> Binding:
         """Bind the sighting's chat, or follow its binding, and take in what the message brings.
 
-        bound_to: the card that the chat is bound to in the store, if any.
+        bound_to: the card that the chat is bound to in the store, if any. A binding with a conflict has to be settled
+        before anything else is shown to a Book; then `finish` what is unfinished of it.
         """
         card_id = self._bound.get(sighting.chat_id, bound_to)
         if rules.chat_tracker:
@@ -60,11 +61,19 @@ class Book:
         fresh = self._add_facts(card, sighting, "T6" if binding.is_new else "T4", rules)
         if not (rules.chat_tracker and card.matched):
             return binding
+        if _proves(fresh) and self._may_conflict(card):
+            return replace(binding, conflict=True, unfinished=tuple(fresh))
+        return replace(binding, conflict=self.finish(sighting, card.id, fresh, rules))
+
+    def finish(self, sighting: Sighting, card_id: int, fresh: Sequence[Identifier], rules: MatchingRules) -> bool:
+        """Remember and merge by what a message has added. Returns whether there may be a conflict."""
+        card = self._cards[card_id]
         self._remember(card, fresh)
-        conflict = self._has_conflict(card, sighting, fresh)
-        for identifier in sorted(fresh, key=lambda i: EVIDENCE_RANK[i.evidence]):
-            conflict |= self._merge_owners(card, identifier, sighting, rules)
-        return replace(binding, conflict=conflict)
+        merged = [
+            self._merge_owners(card, identifier, sighting, rules)
+            for identifier in sorted(fresh, key=lambda i: EVIDENCE_RANK[i.evidence])
+        ]
+        return (any(merged) or _proves(fresh)) and self._may_conflict(card)
 
     def look_up_again(self, card_id: int, sighting: Sighting, rules: MatchingRules) -> str:
         """C2: a provisional card's customer may have a card by now; then the two are merged.
@@ -154,13 +163,8 @@ class Book:
         return sorted(having.values(), key=lambda customer: customer.preference)
 
     def _place(self, customer: Customer, key: IdentifierKey) -> KnownCard:
-        """The card of a customer to which an identifier leads."""
-        remembered = self._remembered.get(key)
-        if remembered is not None and self._customer_of[remembered] is customer:
-            return self._cards[remembered]
-        card = customer.with_fact(key)
-        assert card is not None  # noqa: S101  else nothing would have led to this customer
-        return card
+        """The card of a link: that of the strongest fact, the oldest of several; or else the one that remembers it."""
+        return customer.with_strongest(key) or self._cards[self._remembered[key]]
 
     def _may_match(self, key: IdentifierKey) -> bool:
         return self._standings.get(key) is not Standing.SHARED
@@ -225,11 +229,11 @@ class Book:
     def _merge_owners(self, card: KnownCard, identifier: Identifier, sighting: Sighting, rules: MatchingRules) -> bool:
         """T7: whoever else has the identifier is the same customer, or a person decides.
 
-        Returns whether it has joined customers whose proofs contradict each other, as only a proof may.
+        Returns whether a link that is not typed has merged any.
         """
-        conflict = False
+        firmly = False
         if not self._may_match(key_of(identifier)):
-            return conflict
+            return firmly
         for _, _, other in list(self._candidates([identifier], rules)):
             mine, theirs = self._customer_of[card.id], self._customer_of[other.cards[0].id]
             if mine is not theirs and not self._kept_apart(mine, theirs):
@@ -237,11 +241,11 @@ class Book:
                 place = self._place(theirs, key_of(identifier))
                 cause = _obstacle(mine, theirs, link, rules)
                 if cause is None:
-                    conflict |= contradict(mine.proofs(), theirs.proofs())
                     self._merge(card, place, link, sighting)
+                    firmly |= link.evidence is not Evidence.TYPED
                 else:
                     self._ask(cause, card.id, place.id, link, sighting)
-        return conflict
+        return firmly
 
     def _merge(self, card: KnownCard, other: KnownCard, link: Link, sighting: Sighting) -> None:
         mine, theirs = self._customer_of[card.id], self._customer_of[other.id]
@@ -260,19 +264,10 @@ class Book:
     ) -> None:
         self.reviews.append(Review(cause, card_id, other_id, link, sighting.chat_id, sighting.inbox_id))
 
-    def _has_conflict(self, card: KnownCard, sighting: Sighting, fresh: Iterable[Identifier]) -> bool:
-        """Whether what this message proves contradicts what others of this customer proved."""
-        newly = {key_of(i) for i in fresh if i.kind in PROVABLE and i.evidence is Evidence.PROVEN}
-        if not newly:
-            return False
-        others = {
-            key
-            for each in self._customer_of[card.id].cards
-            for key, by_chat in each.facts.items()
-            for chat_id, evidence in by_chat.items()
-            if evidence is Evidence.PROVEN and chat_id != sighting.chat_id
-        }
-        return contradict(newly, others)
+    def _may_conflict(self, card: KnownCard) -> bool:
+        """Whether the customer has two proofs of a kind: only then a typed link may have to give way."""
+        proofs = self._customer_of[card.id].proofs()
+        return any(sum(key[0] is kind for key in proofs) > 1 for kind in PROVABLE)
 
     def _enter(self, card: KnownCard, customer: Customer) -> None:
         customer.cards.append(card)
@@ -286,6 +281,10 @@ def _link(identifier: Identifier, customer: Customer) -> Link:
     """A remembered phone of which no fact is left counts as what the incoming fact is (T5)."""
     present = customer.strongest(key_of(identifier))
     return Link(key_of(identifier), identifier.evidence if present is None else weaker(identifier.evidence, present))
+
+
+def _proves(identifiers: Iterable[Identifier]) -> bool:
+    return any(i.kind in PROVABLE and i.evidence is Evidence.PROVEN for i in identifiers)
 
 
 def _obstacle(mine: Customer, theirs: Customer, link: Link, rules: MatchingRules) -> ReviewCause | None:

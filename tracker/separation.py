@@ -29,12 +29,13 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class ActiveMerge:
-    """A merge that is not undone. evidence: None where a person merged."""
+    """A merge that is not undone, and its link; None where a person merged without one."""
 
     id: int
     card_id: int
     other_id: int
-    evidence: Evidence | None
+    evidence: Evidence | None = None
+    identifier: IdentifierKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +66,47 @@ def separate(
     something, whose own group is looked at first.
     """
     for card_id, group in _groups_in_order(card_ids, chats, facts, proving_chat_id):
-        ours = _proofs(fact for fact in facts if fact.card_id == card_id and fact.chat_id in group)
-        rest = _proofs(fact for fact in facts if fact.card_id != card_id or fact.chat_id not in group)
+        ours, rest = _sides_of_group(card_ids, card_id, group, facts, merges)
         if contradict(ours, rest):
             return Release(card_id, group)
     for merge in sorted(merges, key=lambda merge: merge.id, reverse=True):
-        if merge.evidence is not Evidence.TYPED:
-            continue
-        others = [(other.card_id, other.other_id) for other in merges if other is not merge]
-        (side,) = (part for part in joined(card_ids, others) if merge.card_id in part)
-        ours = _proofs(fact for fact in facts if fact.card_id in side)
-        if contradict(ours, _proofs(fact for fact in facts if fact.card_id not in side)):
-            return Part(merge.id)
+        if merge.evidence is Evidence.TYPED:
+            others = [(other.card_id, other.other_id) for other in merges if other is not merge]
+            (side,) = (part for part in joined(card_ids, others) if merge.card_id in part)
+            ours = _proofs(fact for fact in facts if fact.card_id in side)
+            if contradict(ours, _proofs(fact for fact in facts if fact.card_id not in side)):
+                return Part(merge.id)
     return None
+
+
+_NEW = 0
+"""Stands for the card that a group would get."""
+
+
+def _sides_of_group(
+    card_ids: Collection[int],
+    card_id: int,
+    group: Collection[int],
+    facts: Sequence[Fact],
+    merges: Sequence[ActiveMerge],
+) -> tuple[set[IdentifierKey], set[IdentifierKey]]:
+    """What the group and all that is merged by it alone has proved, and what the rest has."""
+    givers: dict[IdentifierKey, set[int]] = {}
+    for fact in facts:
+        if fact.card_id == card_id:
+            givers.setdefault(fact.identifier, set()).add(fact.chat_id)
+    only_theirs = {identifier for identifier, chat_ids in givers.items() if chat_ids <= set(group)}
+
+    def end(merge: ActiveMerge, at: int) -> int:
+        return _NEW if at == card_id and merge.identifier in only_theirs else at
+
+    links = [(end(merge, merge.card_id), end(merge, merge.other_id)) for merge in merges]
+    (side,) = (part for part in joined([_NEW, *card_ids], links) if _NEW in part)
+    ours, rest = set[IdentifierKey](), set[IdentifierKey]()
+    for fact in facts:
+        at = _NEW if fact.card_id == card_id and fact.chat_id in group else fact.card_id
+        (ours if at in side else rest).update(_proofs([fact]))
+    return ours, rest
 
 
 def group_of(chat_id: int, chats: Sequence[BoundChat], facts: Sequence[Fact]) -> frozenset[int]:

@@ -4,6 +4,7 @@ Lock order: chats (held already), identifiers by (kind, key), live cards by id.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from crm_store import cards, chats, matching
 from crm_store.cards import NewCard
@@ -14,6 +15,7 @@ from tracker.channels import OpenChannelSettings, TypedIdentifiers
 from tracker.claims import Standing
 from tracker.customers import IdentifierKey, key_of
 from tracker.decisions import Binding, MatchingRules, Review, ReviewCause, Sighting
+from tracker.identifiers import Identifier
 from tracker.matching import Book
 from tracker.separation import Release, separate
 
@@ -21,6 +23,14 @@ LATE_PROOF = "T8"
 """Why a chat has a card of its own, or a merge was undone, after a proof."""
 
 Bindings = list[tuple[Sighting, Binding]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A sighting that is to be decided. unfinished: what is still to be done of it, if it was begun."""
+
+    sighting: Sighting
+    unfinished: tuple[Identifier, ...] = ()
 
 
 class _MoreToLockError(Exception):
@@ -50,25 +60,25 @@ def decide(
     A proof that takes typed links back ends a round: what follows is decided by what is known then.
     """
     bound_to = {s.chat_id: card_id for s in sightings if (card_id := contexts[s.chat_id].card_id) is not None}
-    left = list(sightings)
+    left = [_Shown(sighting) for sighting in sightings]
     while left:
-        keys = {key_of(identifier) for sighting in left for identifier in sighting.identifiers}
-        left = left[_locked_round(connection, left, keys, bound_to, contexts) :]
+        keys = {key_of(identifier) for shown in left for identifier in shown.sighting.identifiers}
+        left = _locked_round(connection, left, keys, bound_to, contexts)
     return bound_to
 
 
 def _locked_round(
     connection: Connection,
-    sightings: Sequence[Sighting],
+    left: Sequence[_Shown],
     keys: set[IdentifierKey],
     bound_to: dict[int, int],
     contexts: Mapping[int, ChatContext],
-) -> int:
+) -> list[_Shown]:
     locked_chats: set[int] = set()
     while True:
         try:
             with connection.transaction():  # gives locks back that were taken too early
-                return _round(connection, sightings, keys, bound_to, contexts, locked_chats)
+                return _round(connection, left, keys, bound_to, contexts, locked_chats)
         except _MoreToLockError as error:
             chats.lock_all(connection, error.chat_ids)
             locked_chats |= set(error.chat_ids)
@@ -77,21 +87,20 @@ def _locked_round(
 
 def _round(
     connection: Connection,
-    sightings: Sequence[Sighting],
+    left: Sequence[_Shown],
     keys: Collection[IdentifierKey],
     bound_to: dict[int, int],
     contexts: Mapping[int, ChatContext],
     locked_chats: Collection[int],
-) -> int:
-    """Decide sightings up to one that brings a late proof; returns how many were decided."""
+) -> list[_Shown]:
+    """Decide up to a message that may bring a conflict, and settle that; returns what is left to be decided."""
     known = matching.learn(connection, keys, set(bound_to.values()))
-    unbound = {sighting.chat_id for sighting in sightings} - bound_to.keys()
+    unbound = {shown.sighting.chat_id for shown in left} - bound_to.keys()
     book = Book(known, iter(cards.new_ids(connection, len(unbound))))
     bindings: Bindings = []
-    for sighting in sightings:
-        settings = contexts[sighting.chat_id].settings
-        binding = book.bind(sighting, bound_to.get(sighting.chat_id), rules_of(settings))
-        bindings.append((sighting, binding))
+    for shown in left:
+        binding = _show(book, shown, bound_to, rules_of(contexts[shown.sighting.chat_id].settings))
+        bindings.append((shown.sighting, binding))
         if binding.conflict:
             break
     last, made = bindings[-1]
@@ -101,9 +110,20 @@ def _round(
             raise _MoreToLockError(their_chats, their_keys)
     _write(connection, book, bindings, contexts)
     bound_to.update({sighting.chat_id: binding.card_id for sighting, binding in bindings})
+    rest = list(left[len(bindings) :])
     if made.conflict:
         bound_to.update(part_customer(connection, made.card_id, last))
-    return len(bindings)
+        if made.unfinished:
+            rest.insert(0, _Shown(last, made.unfinished))
+    return rest
+
+
+def _show(book: Book, shown: _Shown, bound_to: Mapping[int, int], rules: MatchingRules) -> Binding:
+    sighting = shown.sighting
+    if not shown.unfinished:
+        return book.bind(sighting, bound_to.get(sighting.chat_id), rules)
+    card_id = bound_to[sighting.chat_id]
+    return Binding(card_id, conflict=book.finish(sighting, card_id, shown.unfinished, rules))
 
 
 def _write(connection: Connection, book: Book, bindings: Bindings, contexts: Mapping[int, ChatContext]) -> None:
@@ -160,7 +180,7 @@ def part_customer(connection: Connection, card_id: int, sighting: Sighting) -> d
         )
         if isinstance(act, Release):
             (new_id,) = cards.new_ids(connection, 1)
-            link = matching.release(connection, act.card_id, act.chat_ids, new_id, LATE_PROOF)
+            link = matching.release(connection, card_ids, act.card_id, act.chat_ids, new_id, LATE_PROOF)
             moved.update(dict.fromkeys(act.chat_ids, new_id))
             if link is not None:
                 review = Review(
@@ -169,7 +189,7 @@ def part_customer(connection: Connection, card_id: int, sighting: Sighting) -> d
                 matching.add_reviews(connection, [review])
             waiting |= {new_id, *card_ids}
         elif act is not None:
-            undone = matching.undo_merge(connection, act.merge_id, known, "tracker", LATE_PROOF)
+            undone = matching.undo_merge(connection, act.merge_id, card_ids, "tracker", LATE_PROOF)
             if undone is not None and undone.link is not None:
                 review = Review(
                     ReviewCause.CONTRADICTION,

@@ -159,8 +159,11 @@ ON CONFLICT DO NOTHING
 
 -- name: active_merges
 -- Between cards of one customer.
-SELECT id, card_id, other_id, evidence::text FROM merges
-WHERE card_id = ANY(%(card_ids)s) AND undone_at IS NULL ORDER BY id
+SELECT id, card_id, other_id, evidence::text, kind, key FROM merges
+WHERE (card_id = ANY(%(card_ids)s) OR other_id = ANY(%(card_ids)s)) AND undone_at IS NULL ORDER BY id
+
+-- name: ages
+SELECT id, type::text, created_at FROM cards WHERE id = ANY(%(card_ids)s)
 
 -- name: undo_merge
 UPDATE merges SET undone_at = now(), undone_by = %(actor)s, undo_reason = %(reason)s
@@ -283,6 +286,35 @@ WHERE remembered_card_id = %(card_id)s
     AND NOT EXISTS (
         SELECT FROM card_identifiers AS present
         WHERE present.card_id = %(card_id)s AND present.kind = identifiers.kind AND present.key = identifiers.key
+    )
+
+-- name: move_merges
+-- Those by an identifier that only those who left had given. Splitting a card of a forest leaves a forest.
+UPDATE merges SET
+    card_id = CASE WHEN card_id = %(card_id)s THEN %(new_id)s ELSE card_id END,
+    other_id = CASE WHEN other_id = %(card_id)s THEN %(new_id)s ELSE other_id END
+WHERE (card_id = %(card_id)s OR other_id = %(card_id)s) AND undone_at IS NULL AND kind IS NOT NULL
+    AND EXISTS (
+        SELECT FROM card_identifiers AS present
+        WHERE present.card_id = %(new_id)s AND present.kind = merges.kind AND present.key = merges.key
+    )
+    AND NOT EXISTS (
+        SELECT FROM card_identifiers AS present
+        WHERE present.card_id = %(card_id)s AND present.kind = merges.kind AND present.key = merges.key
+    )
+
+-- name: move_reviews
+UPDATE reviews SET
+    card_id = CASE WHEN card_id = %(card_id)s THEN %(new_id)s ELSE card_id END,
+    other_id = CASE WHEN other_id = %(card_id)s THEN %(new_id)s ELSE other_id END
+WHERE (card_id = %(card_id)s OR other_id = %(card_id)s) AND state = 'open'
+    AND EXISTS (
+        SELECT FROM card_identifiers AS present
+        WHERE present.card_id = %(new_id)s AND present.kind = reviews.kind AND present.key = reviews.key
+    )
+    AND NOT EXISTS (
+        SELECT FROM card_identifiers AS present
+        WHERE present.card_id = %(card_id)s AND present.kind = reviews.kind AND present.key = reviews.key
     )
 
 -- name: move_dialogs
