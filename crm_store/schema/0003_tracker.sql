@@ -128,6 +128,7 @@ CREATE TABLE reviews (
 CREATE UNIQUE INDEX reviews_one_open_per_pair ON reviews (least(card_id, other_id), greatest(card_id, other_id))
     WHERE state = 'open' AND card_id IS NOT NULL;
 CREATE UNIQUE INDEX reviews_one_open_per_identifier ON reviews (kind, key) WHERE state = 'open' AND card_id IS NULL;
+CREATE INDEX reviews_open ON reviews (id) WHERE state = 'open';
 CREATE INDEX reviews_of_card ON reviews (card_id);
 CREATE INDEX reviews_of_other ON reviews (other_id);
 CREATE INDEX reviews_of_identifier ON reviews (kind, key);
@@ -144,3 +145,4 @@ CREATE TABLE audit (
     details jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX audit_by_time ON audit (at);
+CREATE INDEX audit_by_details ON audit USING gin (details jsonb_path_ops);  -- what was done about a card

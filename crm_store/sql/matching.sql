@@ -158,8 +158,8 @@ SELECT * FROM unnest(
 ON CONFLICT DO NOTHING
 
 -- name: active_merges
--- Between cards of one customer.
-SELECT id, card_id, other_id, evidence::text FROM merges
+-- Between cards of one customer. What a person decided never gives way to a proof, whatever the link was (T8).
+SELECT id, card_id, other_id, CASE WHEN rule <> 'person' THEN evidence::text END FROM merges
 WHERE card_id = ANY(%(card_ids)s) AND undone_at IS NULL ORDER BY id
 
 -- name: undo_merge
@@ -227,6 +227,10 @@ ON CONFLICT DO NOTHING
 
 -- name: unblock_value
 DELETE FROM blocked_values WHERE kind = %(kind)s AND value = %(value)s
+
+-- name: usual_again
+-- Shared no more: it may match until too many contradict each other again (T9). What a person trusts stays trusted.
+UPDATE identifiers SET standing = 'usual' WHERE kind = %(kind)s AND key = %(key)s AND standing = 'shared'
 
 -- name: chat_place
 SELECT card_id FROM chats WHERE id = %(chat_id)s
