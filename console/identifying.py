@@ -65,12 +65,12 @@ def listed(written: str, region: str | None) -> tuple[IdentifierKind, str]:
     """
     value = clean(written).strip()
     name, at, domain = value.rpartition("@")
-    if at:
+    if at and (name or domain):
         address = email(f"{name or 'name'}@{domain or 'domain.org'}", Evidence.PROVEN)
         if address is not None:
             known_name, _, known_domain = address.key.partition("@")
             return IdentifierKind.EMAIL, f"{known_name if name else ''}@{known_domain if domain else ''}"
-    elif number := phone(value, Evidence.PROVEN, region) or _unlisted_phone(value):
+    elif not at and (number := phone(value, Evidence.PROVEN, region) or _unlisted_phone(value)):
         return IdentifierKind.PHONE, number.key
     raise _bad("is no phone (with + and country, or with `region`), e-mail, `@domain` or `name@`")
 

@@ -34,7 +34,7 @@ ORDER BY wanted.kind DESC, wanted.key
 
 -- name: facts
 SELECT
-    kind, key, facts.card_id, value, written, evidence::text, nullif(facts.chat_id, 0), channels.key, channels.kind,
+    facts.kind, facts.key, facts.card_id, value, written, evidence::text, nullif(facts.chat_id, 0), channels.key, channels.kind,
     inbox_id, given_at, given_by, rule
 FROM card_identifiers AS facts
 LEFT JOIN chats ON chats.id = facts.chat_id
