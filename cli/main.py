@@ -14,6 +14,7 @@ from cli.migrate import migrate_command
 from cli.operators import operators
 from cli.parse import parse_command
 from cli.settings import settings_command
+from cli.tracker.group import tracker
 from cli.up import up_command
 from cli.web import web_command
 from cli.worker import worker_command
@@ -37,6 +38,7 @@ app.command("apply", help="Make the desk what a file says.")(apply_command)
 app.command("export", help="Write the desk as such a file.")(export_command)
 app.add_typer(channels, name="channels")
 app.add_typer(operators, name="operators")
+app.add_typer(tracker, name="tracker")
 app.command("connect", help="Connect a channel, with its open channel and operators.")(connect_command)
 app.command("doctor", help="Look for what is wrong, and say what to do.")(doctor_command)
 app.command("settings", help="List every setting.")(settings_command)

@@ -1,4 +1,4 @@
-"""Everything that is known on a card is explained, on real PostgreSQL: what was planted through real messages is found."""
+"""Everything that is known on a card is explained: what was planted through real messages, on real PostgreSQL."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -180,7 +180,7 @@ def test_shared_identifiers_and_reviews_are_explained(desk: Desk) -> None:
 
 
 def test_who_may_ask(desk: Desk) -> None:
-    """C2, C3: an operator as of any card; a card that is none yet shows to the service alone; a deal is its contact's."""
+    """C2, C3: an operator, of any card; the service alone, where there is none yet; a deal shows its contact's."""
     desk.open_channel("later", kinds=("telegram",), create="manual")
     desk.dialog("later-telegram", "7", PHONE)
     path = f"/api/cards/{card_of(desk, 'later-telegram', '7')}/provenance"

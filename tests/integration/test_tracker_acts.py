@@ -220,7 +220,7 @@ def test_a_chat_gets_a_card_of_its_own(desk: Desk) -> None:
 
 
 def test_an_operator_edits_a_card(desk: Desk) -> None:
-    """T4, T7: he names it and enters a phone, which binds later chats; from then on the tracker asks before it merges."""
+    """T4, T7: he names it and enters a phone, which binds later chats; from then on the tracker asks first."""
     (card_id,) = cards_of(desk, ("telegram", "hello"))
     ann = desk.as_operator("ann")
     path = f"/api/cards/{card_id}"
