@@ -39,7 +39,7 @@ def story_of_card(known: Provenance) -> Tree:
         "what persons did",
         (
             f"{at(entry.at)} {shown(entry.actor)}: {entry.act}, {entry.outcome} "
-            + shown(", ".join(f"{name} {value}" for name, value in entry.details.items()))
+            + shown(f"({', '.join(f'{name} {value}' for name, value in entry.details.items())})")
             for entry in known.audit
         ),
     )
