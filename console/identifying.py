@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
+from console.auditing import audited
 from console.problems import ProblemError
-from console.tracking import audited
 from crm_store.database import Database
 from crm_store.views import cards, snapshot
 from tracker.customers import IdentifierKey

@@ -3,13 +3,11 @@
 Lock order: chats, identifiers by (kind, key), live cards by id, reviews. See docs/tracker.md.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
-from config.masking import mask_text
-from console.problems import ProblemError, unknown
-from crm_store import audit, cards, matching, tracking
+from console.auditing import audited, repeated
+from console.problems import unknown
+from crm_store import cards, matching, tracking
 from crm_store.database import Connection, Database
 from crm_store.matching import NewMerge
 from crm_store.tracking import LockedReview
@@ -25,30 +23,10 @@ BY_HAND = "person"
 """The rule of a merge that a person made."""
 
 
-@contextmanager
-def audited(database: Database, actor: str, act: str, details: Mapping[str, Any]) -> Iterator[Connection]:
-    """A transaction that ends in an entry of the audit, with the reason where the act is refused.
-
-    details: ids, counts and reasons; may be added to in the block. Phones and e-mails in reasons are masked: the entry
-    outlives an erase.
-    """
-    try:
-        with database.transaction() as connection:
-            yield connection
-            audit.enter(connection, actor, act, "done", _masked(details))
-    except (ActRefusedError, ProblemError) as refused:
-        with database.transaction() as connection:
-            audit.enter(connection, actor, act, refused.reason, _masked(details))
-        raise
-
-
-def _masked(details: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: mask_text(value) if isinstance(value, str) else value for name, value in details.items()}
-
-
 # Merging, and undoing it
 
 
+@repeated
 def merge(database: Database, actor: str, card_id: int, other_id: int, reason: str) -> int:
     """T7: two cards are one customer's, whatever stands in the way; returns the merge's id.
 
@@ -61,6 +39,7 @@ def merge(database: Database, actor: str, card_id: int, other_id: int, reason: s
         return merge_id
 
 
+@repeated
 def undo(database: Database, actor: str, merge_id: int, reason: str) -> tuple[int, int]:
     """T7: remove the pointer; the two are kept apart from now on. Returns the live cards of the two sides.
 
@@ -102,6 +81,7 @@ def _merge(
 # Wrong numbers, wrong chats
 
 
+@repeated
 def detach_identifier(database: Database, actor: str, card_id: int, key: IdentifierKey, reason: str) -> None:
     """T5: a wrong number (or e-mail): off the card for ever, its memory too.
 
@@ -116,6 +96,7 @@ def detach_identifier(database: Database, actor: str, card_id: int, key: Identif
         tracking.mark_edited(connection, [card_id])
 
 
+@repeated
 def detach_chat(database: Database, actor: str, chat_id: int, reason: str) -> int:
     """A chat is not this customer's: it gets a card of its own, with all that it gave; returns that card's id.
 
@@ -154,6 +135,7 @@ def _lock_customer_of_chat(connection: Connection, chat_id: int) -> tuple[list[K
 # Editing cards by hand
 
 
+@repeated
 def rename(database: Database, actor: str, card_id: int, name: str) -> None:
     """A person names a card; a deal too. Raises ProblemError (unknown_card)."""
     details: dict[str, Any] = {"card_id": card_id}
@@ -164,6 +146,7 @@ def rename(database: Database, actor: str, card_id: int, name: str) -> None:
         tracking.mark_edited(connection, [live_id])
 
 
+@repeated
 def enter_identifier(database: Database, actor: str, card_id: int, given: Identifier) -> None:
     """A person enters a phone or an e-mail on a card; it matches later chats as a typed one does.
 
@@ -179,6 +162,7 @@ def enter_identifier(database: Database, actor: str, card_id: int, given: Identi
         tracking.mark_edited(connection, [live_id])
 
 
+@repeated
 def remove_identifier(database: Database, actor: str, card_id: int, key: IdentifierKey) -> None:
     """A person deletes an identifier from a card. A first phone stays remembered: only a detach releases it (T5).
 
@@ -195,6 +179,7 @@ def remove_identifier(database: Database, actor: str, card_id: int, key: Identif
 # The review list and the block list
 
 
+@repeated
 def accept_review(database: Database, actor: str, review_id: int, note: str) -> None:
     """T7, T9: the two are one customer; or the identifier is many people's, and is blocked from now on.
 
@@ -213,6 +198,7 @@ def accept_review(database: Database, actor: str, review_id: int, note: str) -> 
         tracking.decide_review(connection, review_id, "accepted", actor, note)
 
 
+@repeated
 def reject_review(database: Database, actor: str, review_id: int, note: str) -> None:
     """T7, T9: the two are kept apart for ever; or the identifier matches again, whoever claims it.
 
@@ -233,6 +219,7 @@ def reject_review(database: Database, actor: str, review_id: int, note: str) -> 
         tracking.decide_review(connection, review_id, "rejected", actor, note)
 
 
+@repeated
 def block(database: Database, actor: str, kind: IdentifierKind, value: str, reason: str) -> bool:
     """T9: a value that never matches from now on; False if it was blocked before.
 
@@ -242,6 +229,7 @@ def block(database: Database, actor: str, kind: IdentifierKind, value: str, reas
         return tracking.block(connection, kind, value, reason, actor)
 
 
+@repeated
 def unblock(database: Database, actor: str, kind: IdentifierKind, value: str) -> None:
     """It may match again, even if it was shared before. Raises ActRefusedError (not_blocked)."""
     with audited(database, actor, "unblock", {"kind": kind}) as connection:

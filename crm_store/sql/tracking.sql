@@ -33,14 +33,13 @@ CROSS JOIN LATERAL (
 WHERE (%(state)s::text IS NULL OR state = %(state)s::text)
     AND (%(cause)s::text IS NULL OR cause = %(cause)s::text)
     AND (%(review_id)s::bigint IS NULL OR asked.id = %(review_id)s::bigint)
-    AND (
-        %(card_ids)s::bigint[] IS NULL OR asked.card_id = ANY(%(card_ids)s::bigint[])
-        OR asked.other_id = ANY(%(card_ids)s::bigint[])
-        OR (asked.card_id IS NULL AND (kind, key) IN (
-            SELECT present.kind, present.key FROM card_identifiers AS present
-            WHERE present.card_id = ANY(%(card_ids)s::bigint[])
-        ))
-    )
+    AND (%(card_ids)s::bigint[] IS NULL OR asked.id IN (
+        SELECT id FROM reviews WHERE card_id = ANY(%(card_ids)s::bigint[])
+        UNION ALL SELECT id FROM reviews WHERE other_id = ANY(%(card_ids)s::bigint[])
+        UNION ALL SELECT shared.id
+        FROM card_identifiers AS present JOIN reviews AS shared USING (kind, key)
+        WHERE present.card_id = ANY(%(card_ids)s::bigint[]) AND shared.card_id IS NULL
+    ))
     AND (%(before)s::bigint IS NULL OR asked.id < %(before)s::bigint)
     AND (%(with_settled)s OR NOT settled)
 ORDER BY asked.id DESC LIMIT %(limit)s

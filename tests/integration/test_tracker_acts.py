@@ -303,6 +303,16 @@ def test_a_blocked_value_never_matches_until_it_is_unblocked(desk: Desk) -> None
     assert audit(desk)[-1] == ("service", "unblock", "not_blocked")
 
 
+def test_the_audit_holds_no_phone_however_it_is_written(desk: Desk) -> None:
+    """It outlives an erase: phones and e-mails in reasons are masked there, and kept in the records that it reaches."""
+    one, other = cards_of(desk, ("telegram", "hello"), ("custom", "hello"))
+    told = f"{EMAIL} is 0171/234 56 78, 0171 - 2345678, ٠١٧١٢٣٤٥٦٧٨ and telegram/1712345678; 2 cards, 3 chats"
+    act(desk, "/api/tracker/merges", {"card_id": one, "other_id": other, "reason": told}, 201)
+    (entry,) = desk.get("/api/audit")["items"]
+    assert entry["details"]["reason"] == "*** is ***, ***, *** and telegram/***; 2 cards, 3 chats"
+    assert desk.get("/api/tracker/merges")["items"][0]["reason"] == told
+
+
 def test_the_audit_is_read_in_pages(desk: Desk) -> None:
     """Keyset, the newest first; by act, actor and time; refused acts stand there with their reason."""
     for n in range(4):
