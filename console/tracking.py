@@ -115,6 +115,7 @@ def detach_chat(database: Database, actor: str, chat_id: int, reason: str) -> in
         matching.release(connection, card_id, group, new_id, BY_HAND)
         tracking.keep_apart(connection, card_id, new_id, actor, reason)
         tracking.mark_edited(connection, [card_id])
+        tracking.part_deals(connection, card_id, group, new_id)
         details |= {"card_id": card_id, "new_card_id": new_id, "chats": sorted(group)}
         return new_id
 

@@ -95,6 +95,13 @@ def enter(connection: Connection, card_id: int, cards: Collection[KnownCard], gi
     )
 
 
+def part_deals(connection: Connection, card_id: int, chat_ids: Collection[int], new_id: int) -> None:
+    """After chats have left a card for one of their own: each side keeps the deals that are its own (C1)."""
+    named = {"card_id": card_id, "chat_ids": sorted(chat_ids), "new_id": new_id}
+    for query in ("take_deals", "leave_deals", "leave_deals_of_dialogs"):
+        connection.execute(_SQL[query], named)
+
+
 def rename(connection: Connection, card_id: int, name: str) -> None:
     """A person names a locked card."""
     connection.execute(_SQL["rename"], {"card_id": card_id, "name": name})

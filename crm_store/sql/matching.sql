@@ -292,5 +292,24 @@ WHERE remembered_card_id = %(card_id)s
 -- name: move_dialogs
 UPDATE dialogs SET card_id = %(new_id)s WHERE chat_id = ANY(%(chat_ids)s) AND card_id = %(card_id)s
 
+-- name: take_deals
+-- A deal goes with the chats that it was made from, unless one that stays belongs to it too (C1).
+UPDATE cards SET contact_id = %(new_id)s
+WHERE contact_id = %(card_id)s AND type = 'deal' AND chat_id = ANY(%(chat_ids)s) AND NOT EXISTS (
+    SELECT FROM chats WHERE chats.deal_id = cards.id AND chats.id <> ALL(%(chat_ids)s)
+)
+
+-- name: leave_deals
+-- What stays is no deal of theirs any more; their next message gets them one where the open channel says so.
+UPDATE chats SET deal_id = NULL
+FROM cards AS deals
+WHERE chats.id = ANY(%(chat_ids)s) AND deals.id = chats.deal_id AND deals.contact_id IS DISTINCT FROM %(new_id)s
+
+-- name: leave_deals_of_dialogs
+UPDATE dialogs SET deal_id = NULL
+FROM cards AS deals
+WHERE dialogs.chat_id = ANY(%(chat_ids)s) AND deals.id = dialogs.deal_id
+    AND deals.contact_id IS DISTINCT FROM %(new_id)s
+
 -- name: blocked_values
 SELECT kind, value FROM blocked_values

@@ -216,6 +216,26 @@ def test_a_chat_gets_a_card_of_its_own(desk: Desk) -> None:
     ]
 
 
+@pytest.mark.parametrize("policy", ["reuse", "always_new"])
+def test_deals_stay_with_the_chats_that_made_them(desk: Desk, policy: str) -> None:
+    """C1, T5: who leaves a contact takes along the deal that his chat made, and has no part in another's."""
+    desk.open_channel("deals", kinds=("telegram", "custom"), mode="deal", deals=policy)
+    desk.dialog("deals-telegram", "7", PHONE, name="Ann")
+    dialog_id = desk.dialog("deals-custom", "8", PHONE, name="Ben")
+    stays, leaves = (chat_id_of(desk, f"deals-{kind}", chat) for kind, chat in (("telegram", "7"), ("custom", "8")))
+    hers, his = (desk.get(f"/api/chats/{chat_id}")["deal_id"] for chat_id in (stays, leaves))
+    assert (hers == his) == (policy == "reuse")
+    made = act(desk, f"/api/chats/{leaves}/detach", {"reason": "her brother"}, 201)
+    assert made["type"] == "contact"
+    left = desk.get(f"/api/chats/{leaves}")["deal_id"]
+    assert left == desk.get(f"/api/dialogs/{dialog_id}")["deal_id"] == (None if policy == "reuse" else his)
+    assert desk.get(f"/api/chats/{stays}")["deal_id"] == hers
+    desk.dialog("deals-custom", "8", "and now?")
+    now = desk.get(f"/api/chats/{leaves}")["deal_id"]
+    assert [deal["id"] for deal in desk.get(f"/api/cards/{made['id']}")["deals"]] == [now]
+    assert now not in (None, hers)
+
+
 # Editing cards by hand
 
 
