@@ -145,4 +145,8 @@ CREATE TABLE audit (
     details jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX audit_by_time ON audit (at);
-CREATE INDEX audit_by_details ON audit USING gin (details jsonb_path_ops);  -- what was done about a card
+
+-- What an entry is about: `card_id 12`, `merge_id 3`, ...
+CREATE FUNCTION named_in(details jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE
+RETURN ARRAY(SELECT key || ' ' || value FROM jsonb_each_text(details) WHERE right(key, 3) = '_id');
+CREATE INDEX audit_by_what_it_names ON audit USING gin (named_in(details));

@@ -53,10 +53,13 @@ FROM chats JOIN channels ON channels.id = chats.channel_id
 WHERE card_id = ANY(%(card_ids)s) ORDER BY chats.id
 
 -- name: kept_apart
-SELECT
-    mine.id, theirs.id, coalesce(theirs.live_id, theirs.id), apart.actor, apart.reason, apart.at
-FROM kept_apart AS apart
-JOIN cards AS mine ON mine.id = ANY(%(card_ids)s) AND mine.id IN (apart.card_id, apart.other_id)
-JOIN cards AS theirs ON theirs.id = apart.card_id + apart.other_id - mine.id
-WHERE apart.card_id = ANY(%(card_ids)s) OR apart.other_id = ANY(%(card_ids)s)
-ORDER BY apart.at, mine.id
+-- Seen from this customer.
+SELECT apart.mine_id, apart.theirs_id, coalesce(theirs.live_id, theirs.id), apart.actor, apart.reason, apart.at
+FROM (
+    SELECT card_id AS mine_id, other_id AS theirs_id, actor, reason, at
+    FROM kept_apart WHERE card_id = ANY(%(card_ids)s)
+    UNION ALL
+    SELECT other_id, card_id, actor, reason, at FROM kept_apart WHERE other_id = ANY(%(card_ids)s)
+) AS apart
+JOIN cards AS theirs ON theirs.id = apart.theirs_id
+ORDER BY apart.at, apart.mine_id

@@ -245,8 +245,8 @@ def _audit(
     reviews: Iterable[ReviewView],
 ) -> list[AuditEntry]:
     """Acts that name one of the cards, of their chats, merges or reviews."""
-    named = [{role: card_id} for card_id in set(card_ids) for role in ("card_id", "other_id", "new_card_id", "live_id")]
-    named += [{"chat_id": chat_id} for chat_id in chat_ids]
-    named += [{"merge_id": merge.id} for merge in merges]
-    named += [{"review_id": review.id} for review in reviews]
+    named = [(role, card_id) for card_id in set(card_ids) for role in ("card_id", "other_id", "new_card_id", "live_id")]
+    named += [("chat_id", chat_id) for chat_id in chat_ids]
+    named += [("merge_id", merge.id) for merge in merges]
+    named += [("review_id", review.id) for review in reviews]
     return tracking.audit_naming(connection, named)

@@ -1,11 +1,9 @@
 """What the tracker and persons decided about customers: merges, the review list, the block list, the audit."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-import orjson
 
 from crm_store.database import Connection
 from crm_store.queries import Queries
@@ -197,10 +195,10 @@ def audit(
     return [AuditEntry(*row) for row in connection.execute(_SQL["audit"], named).fetchall()]
 
 
-def audit_naming(connection: Connection, details: Sequence[Mapping[str, int]]) -> list[AuditEntry]:
-    """Acts whose details contain one of these, the oldest first."""
-    named = {"named": [orjson.dumps(dict(detail)).decode() for detail in details]}
-    return [AuditEntry(*row) for row in connection.execute(_SQL["audit_naming"], named).fetchall()]
+def audit_naming(connection: Connection, named: Iterable[tuple[str, int]]) -> list[AuditEntry]:
+    """Acts on one of these, the oldest first. named: members of `details` with their values, as (`card_id`, 12)."""
+    parameters = {"named": [f"{role} {row_id}" for role, row_id in named]}
+    return [AuditEntry(*row) for row in connection.execute(_SQL["audit_naming"], parameters).fetchall()]
 
 
 def link(kind: str | None, key: str | None, evidence: str | None) -> LinkView | None:
