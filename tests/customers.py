@@ -34,6 +34,13 @@ def chat_id_of(desk: Desk, channel_key: str, chat: str) -> int:
     )
 
 
+def cards_of(desk: Desk, *chats: tuple[str, str]) -> list[int]:
+    """Each of these chats writes something of its own; their cards."""
+    for kind, text in chats:
+        desk.dialog(f"desk-{kind}", "7", text)
+    return [card_of(desk, f"desk-{kind}", "7") for kind, _ in chats]
+
+
 def live_id(desk: Desk, card_id: int) -> int:
     """The card that stands for a card's customer."""
     return int(desk.value("SELECT coalesce(live_id, id) FROM cards WHERE id = %s", card_id))

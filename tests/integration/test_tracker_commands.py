@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from tests.commands import CommandLine, command
-from tests.customers import EMAIL, PHONE, audit, card_of, chat_id_of, live_id
+from tests.customers import EMAIL, OTHER_PHONE, PHONE, audit, card_of, chat_id_of, live_id
 from tests.desks import Desk
+from tracker.identifiers import Evidence, phone
 
 pytestmark = pytest.mark.integration
 
@@ -216,6 +217,31 @@ def test_why(desk: Desk, command: CommandLine) -> None:
         assert part in told, (part, told)
     command.done("tracker", "detach", "--chat", str(livechat), "--reason", "her brother")
     assert f"by {ACTOR}: “her brother”" in command.done("tracker", "why", "--chat", str(livechat))
+
+
+def test_why_tells_of_late_proofs_and_cards_by_hand(desk: Desk, command: CommandLine) -> None:
+    """T8, C2: what gave way to a proof, and what the look-up found when a person made a card."""
+    desk.open_channel("whatsapp", kinds=("whatsapp",))
+    desk.dialog("whatsapp-whatsapp", "1", EMAIL, given=[phone(PHONE, Evidence.PROVEN)])
+    desk.dialog("desk-telegram", "2", EMAIL)
+    desk.dialog("desk-telegram", "2", "my own", given=[phone(OTHER_PHONE, Evidence.PROVEN)])
+    told = command.done("tracker", "why", "--chat", str(chat_id_of(desk, "desk-telegram", "2")))
+    own = card_of(desk, "desk-telegram", "2")
+    assert f"a later proof contradicted what was only typed, so it got card {own} of its own" in told
+    told = command.done("tracker", "why", str(own))
+    assert "contradiction: are" in told
+    assert "(proven by the channel)" not in told.split("review list")[1]
+
+    desk.open_channel("manual", kinds=("telegram",), create="manual")
+    desk.dialog("manual-telegram", "3", "+491723456789")
+    desk.dialog("desk-custom", "4", "hello")
+    existing, chat_id = card_of(desk, "desk-custom", "4"), chat_id_of(desk, "manual-telegram", "3")
+    desk.service.post(f"/api/cards/{existing}/identifiers", json={"identifier": "+491723456789"})
+    assert desk.service.post(f"/api/chats/{chat_id}/card", json={"type": "lead"}).json()["made"] is False
+    told = command.done("tracker", "why", "--chat", str(chat_id))
+    assert "when a person made the card (C2): a message gave the phone +491723456789 (only typed)" in told
+    assert f"which belonged to card {existing} too" in told
+    assert "service entered it on card" in command.done("tracker", "why", str(existing))
 
 
 def test_why_of_what_is_not_there(desk: Desk, command: CommandLine) -> None:
