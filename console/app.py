@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
-from console import acts, health, lookups, metrics, problems
+from console import acts, health, lookups, metrics, problems, tracker_routes
 from console.bodies import BodyLimit
 from console.broker import Broker
 from console.dependencies import Dependencies
@@ -24,6 +24,6 @@ def make_api(dependencies: Dependencies) -> FastAPI:
     app.state.registry = metrics.registry_of(needs)
     app.add_middleware(BodyLimit)
     problems.install(app)
-    for router in (lookups.router, acts.router, health.router, metrics.router):
+    for router in (lookups.router, tracker_routes.router, acts.router, health.router, metrics.router):
         app.include_router(router)
     return app

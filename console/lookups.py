@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from console import presence
 from console.dependencies import Needs
+from console.identifying import REGION_PATTERN, keys_of
 from console.pages import (
     Cursor,
     Limit,
@@ -29,10 +30,7 @@ from crm_store.views.desks import OpenChannelView, OperatorView
 from crm_store.views.dialogs import Dialog, DialogSummary
 from crm_store.views.inbox import InboxItem
 from tracker.cards import CardType
-from tracker.customers import IdentifierKey
 from tracker.dialogs import DialogStatus
-from tracker.identifiers import Evidence, IdentifierKind, email, phone, phone_from_digits
-from tracker.texts import clean
 
 router = APIRouter(prefix="/api", tags=["look-ups"], responses=documented(401, 403, 404, 422, 503))
 
@@ -63,7 +61,7 @@ def get_cards(
         Query(min_length=1, max_length=512, description="A phone or an e-mail in any writing, or a messenger id."),
     ] = None,
     region: Annotated[
-        str | None, Query(pattern="^[A-Za-z]{2}$", description="Country in which a national phone is read.")
+        str | None, Query(pattern=REGION_PATTERN, description="Country in which a national phone is read.")
     ] = None,
     type: Annotated[str | None, Query(pattern=f"^({_TYPES})$")] = None,  # noqa: A002  the parameter's name
     limit: Limit = 50,
@@ -71,7 +69,7 @@ def get_cards(
 ) -> Page[CardSummary]:
     """Cards, the newest first."""
     before = read_number(cursor)
-    having = None if identifier is None else _keys(identifier, region.upper() if region else None)
+    having = None if identifier is None else keys_of(identifier, region.upper() if region else None)
     card_type = None if type is None else CardType(type)
     with snapshot(needs.database) as connection:
         found = cards.page(connection, limit + 1, before, card_type, having)
@@ -203,15 +201,6 @@ def get_ledger(needs: Needs, _caller: ServiceOnly) -> LedgerView:
         pending=read.pending,
         balances=read.balances,
     )
-
-
-def _keys(written: str, region: str | None) -> list[IdentifierKey]:
-    """All that the value may mean. Placeholders too: one may be looked for that a channel proved (T9)."""
-    value = clean(written).strip()
-    phones = (phone(value, Evidence.PROVEN, region), phone_from_digits(value, Evidence.PROVEN))
-    found = [*phones, email(value, Evidence.PROVEN)]
-    keys = {(identifier.kind, identifier.key) for identifier in found if identifier is not None}
-    return sorted({*keys, (IdentifierKind.MESSENGER, value)})
 
 
 def _find_card(connection: Connection, card_id: int) -> FoundCard:

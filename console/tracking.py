@@ -3,45 +3,24 @@
 Lock order: chats, identifiers by (kind, key), live cards by id, reviews. See docs/tracker.md.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
-from config.masking import mask_text
-from console.problems import ProblemError, unknown
-from crm_store import audit, cards, matching, tracking
+from console.auditing import audited
+from console.problems import unknown
+from crm_store import cards, matching, tracking
 from crm_store.database import Connection, Database
 from crm_store.matching import NewMerge
+from crm_store.tracking import LockedReview
+from tracker.cards import CardDetails, CardType
 from tracker.claims import Standing
 from tracker.customers import IdentifierKey, KnownCard
-from tracker.decisions import Link, Merge
+from tracker.decisions import Merge
 from tracker.dialogs import ActRefusedError
-from tracker.identifiers import Identifier, IdentifierKind
+from tracker.identifiers import Identifier, IdentifierKind, is_blocked
 from tracker.separation import group_of
 
 BY_HAND = "person"
 """The rule of a merge that a person made."""
-
-
-@contextmanager
-def audited(database: Database, actor: str, act: str, details: Mapping[str, Any]) -> Iterator[Connection]:
-    """A transaction that ends in an entry of the audit, with the reason where the act is refused.
-
-    details: ids, counts and reasons; may be added to in the block. Phones and e-mails in reasons are masked: the entry
-    outlives an erase.
-    """
-    try:
-        with database.transaction() as connection:
-            yield connection
-            audit.enter(connection, actor, act, "done", _masked(details))
-    except (ActRefusedError, ProblemError) as refused:
-        with database.transaction() as connection:
-            audit.enter(connection, actor, act, refused.reason, _masked(details))
-        raise
-
-
-def _masked(details: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: mask_text(value) if isinstance(value, str) else value for name, value in details.items()}
 
 
 # Merging, and undoing it
@@ -50,7 +29,7 @@ def _masked(details: Mapping[str, Any]) -> dict[str, Any]:
 def merge(database: Database, actor: str, card_id: int, other_id: int, reason: str) -> int:
     """T7: two cards are one customer's, whatever stands in the way; returns the merge's id.
 
-    The younger points at the older. Raises ProblemError (unknown_card) and ActRefusedError (already_one).
+    The younger points at the older. Raises ProblemError (unknown_card) and ActRefusedError (already_one, deal).
     """
     details: dict[str, Any] = {"card_id": card_id, "other_id": other_id, "reason": reason}
     with audited(database, actor, "merge", details) as connection:
@@ -72,18 +51,21 @@ def undo(database: Database, actor: str, merge_id: int, reason: str) -> tuple[in
         if matching.undo_merge(connection, merge_id, [card.id for card in known], actor, reason) is None:
             raise ActRefusedError("already_undone", f"merge {merge_id} was undone before")
         tracking.keep_apart(connection, recorded.card_id, recorded.other_id, actor, reason)
-        live = matching.lock_live_cards(connection, [recorded.card_id, recorded.other_id])
+        live = matching.read_live_ids(connection, [recorded.card_id, recorded.other_id])
         return live[recorded.card_id], live[recorded.other_id]
 
 
-def _merge(connection: Connection, card_id: int, other_id: int, link: Link | None, actor: str, reason: str) -> int:
+def _merge(
+    connection: Connection, card_id: int, other_id: int, review: LockedReview | None, actor: str, reason: str
+) -> int:
     known = matching.lock_customers(connection, [card_id, other_id])
     by_id = {card.id: card for card in known}
     live_id, other_live_id = by_id[card_id].live_id, by_id[other_id].live_id
     if live_id == other_live_id:
         raise ActRefusedError("already_one", f"cards {card_id} and {other_id} are one customer's already")
     survivor, loser = sorted((by_id[live_id], by_id[other_live_id]), key=lambda card: card.age)
-    record = Merge(card_id, other_id, loser.id, survivor.id, link, None, None)
+    asked = (review.link, review.chat_id, review.inbox_id) if review else (None, None, None)
+    record = Merge(card_id, other_id, loser.id, survivor.id, *asked)
     (merge_id,) = matching.add_merges(connection, [NewMerge(record, BY_HAND, actor, reason)])
     matching.set_live(connection, dict.fromkeys(by_id, survivor.id))
     tracking.stop_keeping_apart(
@@ -101,7 +83,7 @@ def detach_identifier(database: Database, actor: str, card_id: int, key: Identif
     """T5: a wrong number (or e-mail): off the card for ever, its memory too.
 
     Chats that it bound stay; `detach_chat` is for those. Raises ProblemError (unknown_card) and ActRefusedError
-    (not_on_card).
+    (not_on_card, deal).
     """
     with audited(database, actor, "detach", {"card_id": card_id, "kind": key[0], "reason": reason}) as connection:
         _known_cards(connection, card_id)
@@ -115,7 +97,7 @@ def detach_chat(database: Database, actor: str, chat_id: int, reason: str) -> in
     """A chat is not this customer's: it gets a card of its own, with all that it gave; returns that card's id.
 
     Chats that share more than typed identifiers with it go with it. The two are kept apart from now on. Raises
-    ProblemError (unknown_chat) and ActRefusedError (not_processed, only_chat).
+    ProblemError (unknown_chat) and ActRefusedError (not_processed, only_chat, moved).
     """
     details: dict[str, Any] = {"chat_id": chat_id, "reason": reason}
     with audited(database, actor, "detach_chat", details) as connection:
@@ -135,9 +117,11 @@ def detach_chat(database: Database, actor: str, chat_id: int, reason: str) -> in
 
 def _lock_customer_of_chat(connection: Connection, chat_id: int) -> tuple[list[KnownCard], int]:
     """All of the customer, locked, and the card that the chat is bound to."""
+    if not tracking.is_chat(connection, chat_id):
+        raise unknown("chat", chat_id)
     card_id = tracking.card_of_chat(connection, chat_id)
     if card_id is None:
-        raise ActRefusedError("not_processed", f"chat {chat_id} is unknown, or has no card yet")
+        raise ActRefusedError("not_processed", f"no message of chat {chat_id} has been processed yet")
     known = tracking.lock_whole_customer(connection, card_id)
     if tracking.card_of_chat(connection, chat_id) != card_id:
         raise ActRefusedError("moved", f"chat {chat_id} has just got another card; look again")
@@ -148,10 +132,11 @@ def _lock_customer_of_chat(connection: Connection, chat_id: int) -> tuple[list[K
 
 
 def rename(database: Database, actor: str, card_id: int, name: str) -> None:
-    """A person names a card. Raises ProblemError (unknown_card)."""
-    with audited(database, actor, "rename", {"card_id": card_id}) as connection:
-        _known_cards(connection, card_id)
-        live_id = matching.lock_live_cards(connection, [card_id])[card_id]
+    """A person names a card; a deal too. Raises ProblemError (unknown_card)."""
+    details: dict[str, Any] = {"card_id": card_id}
+    with audited(database, actor, "rename", details) as connection:
+        _present_cards(connection, card_id)
+        details["live_id"] = live_id = matching.lock_live_cards(connection, [card_id])[card_id]
         tracking.rename(connection, live_id, name)
         tracking.mark_edited(connection, [live_id])
 
@@ -159,10 +144,12 @@ def rename(database: Database, actor: str, card_id: int, name: str) -> None:
 def enter_identifier(database: Database, actor: str, card_id: int, given: Identifier) -> None:
     """A person enters a phone or an e-mail on a card; it matches later chats as a typed one does.
 
-    Raises ProblemError (unknown_card).
+    Raises ProblemError (unknown_card) and ActRefusedError (blocked, deal).
     """
     with audited(database, actor, "enter_identifier", {"card_id": card_id, "kind": given.kind}) as connection:
         _known_cards(connection, card_id)
+        if is_blocked(given, matching.blocked_values(connection)):
+            raise ActRefusedError("blocked", "this value is on the block list, and would never match (T9)")
         mine = _customer(matching.learn(connection, [(given.kind, given.key)], [card_id]).cards, card_id)
         live_id = mine[0].live_id
         tracking.enter(connection, live_id, mine, given, actor)
@@ -172,7 +159,7 @@ def enter_identifier(database: Database, actor: str, card_id: int, given: Identi
 def remove_identifier(database: Database, actor: str, card_id: int, key: IdentifierKey) -> None:
     """A person deletes an identifier from a card. A first phone stays remembered: only a detach releases it (T5).
 
-    Raises ProblemError (unknown_card) and ActRefusedError (not_on_card).
+    Raises ProblemError (unknown_card) and ActRefusedError (not_on_card, deal).
     """
     with audited(database, actor, "remove_identifier", {"card_id": card_id, "kind": key[0]}) as connection:
         _known_cards(connection, card_id)
@@ -194,8 +181,8 @@ def accept_review(database: Database, actor: str, review_id: int, note: str) -> 
         card_id, other_id, key = _peek_review(connection, review_id)
         if card_id is not None and other_id is not None:
             matching.lock_customers(connection, [card_id, other_id])
-            link = _lock_open_review(connection, review_id)
-            _merge(connection, card_id, other_id, link, actor, note)
+            review = _lock_open_review(connection, review_id)
+            _merge(connection, card_id, other_id, review, actor, note)
         else:
             matching.learn(connection, [key], [])
             _lock_open_review(connection, review_id)
@@ -233,7 +220,7 @@ def block(database: Database, actor: str, kind: IdentifierKind, value: str, reas
 
 
 def unblock(database: Database, actor: str, kind: IdentifierKind, value: str) -> None:
-    """It may match again. Raises ActRefusedError (not_blocked)."""
+    """It may match again, even if it was shared before. Raises ActRefusedError (not_blocked)."""
     with audited(database, actor, "unblock", {"kind": kind}) as connection:
         if not tracking.unblock(connection, kind, value):
             raise ActRefusedError("not_blocked", "this value is not on the block list")
@@ -246,20 +233,27 @@ def _peek_review(connection: Connection, review_id: int) -> tuple[int | None, in
     return found
 
 
-def _lock_open_review(connection: Connection, review_id: int) -> Link:
+def _lock_open_review(connection: Connection, review_id: int) -> LockedReview:
     review = tracking.lock_review(connection, review_id)
     if review is None:
         raise unknown("review", review_id)
     if review.state != "open":
         raise ActRefusedError("decided", f"review {review_id} was {review.state} before")
-    return review.link
+    return review
 
 
-def _known_cards(connection: Connection, *card_ids: int) -> None:
+def _present_cards(connection: Connection, *card_ids: int) -> list[CardDetails]:
     present = cards.details(connection, card_ids)
     for card_id in card_ids:
         if card_id not in present:
             raise unknown("card", card_id)
+    return list(present.values())
+
+
+def _known_cards(connection: Connection, *card_ids: int) -> None:
+    """Cards that stand for customers. A deal does not: chats and identifiers hang on its contact (C1)."""
+    if any(card.type is CardType.DEAL for card in _present_cards(connection, *card_ids)):
+        raise ActRefusedError("deal", "a deal has neither chats nor identifiers of its own: name its contact instead")
 
 
 def _customer(known: Any, card_id: int) -> list[KnownCard]:

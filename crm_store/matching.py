@@ -11,7 +11,7 @@ from crm_store.errors import CustomersMovedError
 from crm_store.queries import Queries
 from tracker.cards import CardType
 from tracker.claims import Claim, Standing
-from tracker.customers import PROVABLE, IdentifierKey, KnownCard, live_ids
+from tracker.customers import PROVABLE, IdentifierKey, KnownCard, live_cards
 from tracker.decisions import Addition, Knowledge, Link, Merge, Review
 from tracker.identifiers import Evidence, Identifier, IdentifierKind
 from tracker.separation import ActiveMerge, BoundChat, Fact
@@ -109,12 +109,14 @@ def lock_customers(connection: Connection, card_ids: Collection[int]) -> list[Kn
 
     Raises CustomersMovedError.
     """
-    if not card_ids:
-        return []
-    live = sorted(set(lock_live_cards(connection, card_ids).values()))
+    return read_customers(connection, set(lock_live_cards(connection, card_ids).values())) if card_ids else []
+
+
+def read_customers(connection: Connection, live_ids: Collection[int]) -> list[KnownCard]:
+    """All cards, with their facts, of the customers for whom these live cards stand. Locks nothing."""
     cards = {
         card_id: KnownCard(card_id, CardType(card_type), *rest)
-        for card_id, card_type, *rest in connection.execute(_SQL["customers"], {"live_ids": live})
+        for card_id, card_type, *rest in connection.execute(_SQL["customers"], {"live_ids": list(live_ids)})
     }
     for card_id, kind, key, chat_id, evidence in connection.execute(_SQL["facts_of"], {"card_ids": list(cards)}):
         cards[card_id].facts.setdefault((IdentifierKind(kind), key), {})[chat_id] = Evidence(evidence)
@@ -136,11 +138,15 @@ def lock_live_cards(connection: Connection, card_ids: Collection[int]) -> dict[i
 
 
 def _lock_live_cards(connection: Connection, card_ids: Sequence[int]) -> dict[int, int]:
-    locked = connection.execute(_SQL["lock_live_cards"], {"card_ids": card_ids}).fetchall()
-    live: dict[int, int] = dict(connection.execute(_SQL["live_ids"], {"card_ids": card_ids}).fetchall())
-    if set(live.values()) != {card_id for (card_id,) in locked}:
+    row = connection.execute(_SQL["lock_live_cards"], {"card_ids": card_ids}).fetchone()
+    if not (row and row[0]):
         raise CustomersMovedError("others merged or parted these customers meanwhile")
-    return live
+    return read_live_ids(connection, card_ids)
+
+
+def read_live_ids(connection: Connection, card_ids: Collection[int]) -> dict[int, int]:
+    """The live card of each card, without locks."""
+    return dict(connection.execute(_SQL["live_ids"], {"card_ids": list(card_ids)}).fetchall())
 
 
 def _lock_identifiers(
@@ -359,13 +365,18 @@ def release(
     first = min(chat_ids)
     row = connection.execute(_SQL["link_of_chat"], {"chat_id": first}).fetchone()
     moved = {"new_id": new_id, "card_id": card_id, "chat_id": first, "chat_ids": sorted(chat_ids), "bound_by": why}
-    for query in ("split_card", "rebind_chats", "move_facts", "move_memory", "move_merges", "move_reviews"):
+    for query in _LEAVING:
         connection.execute(_SQL[query], moved)
-    connection.execute(_SQL["move_dialogs"], moved)
     _point(connection, [*card_ids, new_id])
     if row is None or row[0] is None:
         return None
     return Link((IdentifierKind(row[0]), row[1]), Evidence(row[2]))
+
+
+_LEAVING = (
+    "split_card", "rebind_chats", "move_facts", "move_memory", "move_merges", "move_reviews",
+    "take_deals", "leave_deals", "move_dialogs", "leave_deals_of_dialogs",
+)  # fmt: skip
 
 
 def _point(connection: Connection, card_ids: Collection[int]) -> None:
@@ -374,4 +385,4 @@ def _point(connection: Connection, card_ids: Collection[int]) -> None:
         KnownCard(card_id, CardType(card_type), "", created_at)
         for card_id, card_type, created_at in connection.execute(_SQL["ages"], {"card_ids": list(card_ids)})
     ]
-    set_live(connection, live_ids(cards, [(m.card_id, m.other_id) for m in active_merges(connection, card_ids)]))
+    set_live(connection, live_cards(cards, [(m.card_id, m.other_id) for m in active_merges(connection, card_ids)]))

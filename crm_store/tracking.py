@@ -133,8 +133,14 @@ def block(connection: Connection, kind: IdentifierKind, value: str, reason: str,
 
 
 def unblock(connection: Connection, kind: IdentifierKind, value: str) -> bool:
-    """Take a value off the block list; False if it is not there."""
+    """Take a value off the block list; False if it is not there. If it was shared, it is usual again (T9)."""
+    connection.execute(_SQL["usual_again"], {"kind": kind, "key": value})
     return connection.execute(_SQL["unblock_value"], {"kind": kind, "value": value}).rowcount > 0
+
+
+def is_chat(connection: Connection, chat_id: int) -> bool:
+    """Whether there is such a chat."""
+    return connection.execute(_SQL["chat_place"], {"chat_id": chat_id}).fetchone() is not None
 
 
 def card_of_chat(connection: Connection, chat_id: int) -> int | None:

@@ -4,6 +4,7 @@ It follows docs/tracker.md. Cards are numbered in the order in which they are ma
 the merges each time.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 Key = tuple[str, str]
@@ -40,7 +41,7 @@ class Model:
     apart: set[frozenset[int]] = field(default_factory=set)
     detached: set[tuple[int, Key]] = field(default_factory=set)
     edited: set[int] = field(default_factory=set)
-    reviews: set[frozenset[int]] = field(default_factory=set)
+    reviews: dict[frozenset[int], Key] = field(default_factory=dict)
     cards: int = 0
 
     # Looking
@@ -103,6 +104,9 @@ class Model:
             self._bind(chat, given)
         card = self.own[chat]
         fresh = self._add(chat, card, given)
+        if any(evidence == "proven" and key[0] != "messenger" for key, evidence in fresh):
+            self._part(chat)
+            card = self.own[chat]
         if not any(held in self.customer(card) for held in self.memory.values()):
             new = next((key for key, _ in fresh if key[0] == "phone" and key not in self.memory), None)
             if new is not None:
@@ -136,9 +140,8 @@ class Model:
         return sorted(cards, key=lambda card: min(self.customer(card)))
 
     def _place(self, key: Key, cards: set[int]) -> int:
-        if self.memory.get(key) in cards:
-            return self.memory[key]
-        return min(self.own[chat] for chat, _ in self.on(cards)[key])
+        there = [(STRENGTH[evidence], self.own[chat]) for chat, evidence in self.on(cards).get(key, [])]
+        return min(there)[1] if there else self.memory[key]
 
     def _new(self, chat: str) -> int:
         self.cards += 1
@@ -163,7 +166,7 @@ class Model:
         place = self._place(key, theirs)
         opposed = link.evidence == "typed" and contradict(self.proofs(mine), self.proofs(theirs))
         if mine & self.edited or opposed:
-            self.reviews.add(frozenset((card, place)))
+            self.reviews.setdefault(frozenset((card, place)), key)
         else:
             self.merges.append(ModelMerge(card, place, link))
 
@@ -184,17 +187,18 @@ class Model:
         ]
         loose.sort(key=lambda found: (chat not in found[1], min(map(self.order.index, found[1]))))
         for card, group in loose:
+            side = self.side(card, group)
             everybody = {c for c in self.own if self.own[c] in cards}
-            if contradict(self.proofs(cards, group), self.proofs(cards, everybody - group)):
+            if contradict(self.proofs(cards, side), self.proofs(cards, everybody - side)):
                 new = self.release(card, group)
-                self.reviews.add(frozenset((card, new)))
+                self.reviews.setdefault(frozenset((card, new)), ("", ""))
                 return [*cards, new]
         for merge in reversed([m for m in self.merges if m.card in cards]):
             if merge.link.evidence == "typed":
                 mine, theirs = self.customer(merge.card, merge), self.customer(merge.other, merge)
                 if contradict(self.proofs(mine), self.proofs(theirs)):
                     self.merges.remove(merge)
-                    self.reviews.add(frozenset((merge.card, merge.other)))
+                    self.reviews.setdefault(frozenset((merge.card, merge.other)), ("", ""))
                     return [merge.card, merge.other]
         return []
 
@@ -210,15 +214,31 @@ class Model:
     def _strong(self, chat: str) -> set[Key]:
         return {key for key, evidence in self.facts.get(chat, {}).items() if evidence != "typed"}
 
+    def only_of(self, card: int, group: set[str]) -> set[Key]:
+        """Identifiers that on a card only these chats gave."""
+        return {key for key, given in self.on({card}).items() if {chat for chat, _ in given} <= group}
+
+    def side(self, card: int, group: set[str]) -> set[str]:
+        """The chats that would be one with a group if it had a card of its own."""
+        trial = deepcopy(self)
+        new = trial.release(card, group)
+        return {chat for chat in trial.own if trial.own[chat] in trial.customer(new)}
+
     def release(self, card: int, group: set[str]) -> int:
+        theirs = self.only_of(card, group)
         new = self._new(min(group, key=self.order.index))
         for chat in group:
             self.own[chat] = new
             self.typed_in.discard(chat)
-        for key, held in list(self.memory.items()):
-            left = set(self.on({card}))
-            if held == card and key in self.on({new}) and key not in left:
-                self.memory[key] = new
+        self.memory.update({key: new for key, held in self.memory.items() if held == card and key in theirs})
+        for merge in self.merges:
+            if merge.link.key in theirs:
+                merge.card = new if merge.card == card else merge.card
+                merge.other = new if merge.other == card else merge.other
+        for pair, key in list(self.reviews.items()):
+            if card in pair and key in theirs:
+                del self.reviews[pair]
+                self.reviews[pair - {card} | {new}] = key
         return new
 
     # Acts

@@ -142,7 +142,7 @@ def joined(card_ids: Iterable[int], links: Iterable[tuple[int, int]]) -> list[se
     return parts
 
 
-def live_ids(cards: Sequence[KnownCard], links: Iterable[tuple[int, int]]) -> dict[int, int]:
+def live_cards(cards: Sequence[KnownCard], links: Iterable[tuple[int, int]]) -> dict[int, int]:
     """The live card of each card, given the pairs that merges join."""
     by_id = {card.id: card for card in cards}
     live: dict[int, int] = {}

@@ -172,7 +172,8 @@ def part_customer(connection: Connection, card_id: int, sighting: Sighting) -> d
     moved: dict[int, int] = {}
     waiting = {card_id}
     while waiting:
-        known = matching.lock_customers(connection, [waiting.pop()])
+        live = matching.read_live_ids(connection, [waiting.pop()])  # its former live card is locked
+        known = matching.read_customers(connection, live.values())
         card_ids = [card.id for card in known]
         merges = matching.active_merges(connection, card_ids)
         act = separate(

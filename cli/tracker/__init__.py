@@ -1,1 +1,1 @@
-"""`openchannel tracker`: commands about the chat tracker."""
+"""`openchannel tracker`: what the chat tracker knows and why, and what persons decide about it."""

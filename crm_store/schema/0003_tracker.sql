@@ -105,6 +105,24 @@ CREATE TABLE detached (
     PRIMARY KEY (card_id, kind, key)
 );
 
+-- Locks the live cards of these cards, in the order of their ids. False if one of them lives no more when its lock is
+-- had: who waited for the next one with that in hand could wait in a circle, so the caller gives all back.
+CREATE FUNCTION lock_live_cards(wanted bigint[]) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    live bigint;
+    locked bigint[] := '{}';
+BEGIN
+    FOR live IN SELECT DISTINCT coalesce(live_id, id) FROM cards WHERE id = ANY(wanted) ORDER BY 1 LOOP
+        PERFORM FROM cards WHERE id = live FOR NO KEY UPDATE;
+        IF (SELECT live_id IS NOT NULL FROM cards WHERE id = live) THEN
+            RETURN false;
+        END IF;
+        locked := locked || live;
+    END LOOP;
+    RETURN NOT EXISTS (SELECT FROM cards WHERE id = ANY(wanted) AND coalesce(live_id, id) <> ALL(locked));
+END
+$$;
+
 -- The review list ------------------------------------------------------------------------------------------------------
 
 -- A pair of cards that may be one customer's, or (card_id null) an identifier that seems to be many people's.
@@ -128,6 +146,7 @@ CREATE TABLE reviews (
 CREATE UNIQUE INDEX reviews_one_open_per_pair ON reviews (least(card_id, other_id), greatest(card_id, other_id))
     WHERE state = 'open' AND card_id IS NOT NULL;
 CREATE UNIQUE INDEX reviews_one_open_per_identifier ON reviews (kind, key) WHERE state = 'open' AND card_id IS NULL;
+CREATE INDEX reviews_open ON reviews (id) WHERE state = 'open';
 CREATE INDEX reviews_of_card ON reviews (card_id);
 CREATE INDEX reviews_of_other ON reviews (other_id);
 CREATE INDEX reviews_of_identifier ON reviews (kind, key);
@@ -144,3 +163,8 @@ CREATE TABLE audit (
     details jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX audit_by_time ON audit (at);
+
+-- What an entry is about: `card_id 12`, `merge_id 3`, ...
+CREATE FUNCTION named_in(details jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE
+RETURN ARRAY(SELECT key || ' ' || value FROM jsonb_each_text(details) WHERE right(key, 3) = '_id');
+CREATE INDEX audit_by_what_it_names ON audit USING gin (named_in(details));

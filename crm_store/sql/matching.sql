@@ -43,10 +43,8 @@ JOIN cards ON cards.id = owner.card_id
 WHERE cards.matched
 
 -- name: lock_live_cards
--- Read the customers in a statement of its own: this one's snapshot may be older than what it has waited for.
-SELECT id FROM cards
-WHERE id IN (SELECT coalesce(live_id, id) FROM cards WHERE id = ANY(%(card_ids)s))
-ORDER BY id FOR NO KEY UPDATE
+-- False if one of them lives no more when its lock is had: then all have to be given back.
+SELECT lock_live_cards(%(card_ids)s::bigint[])
 
 -- name: customers
 -- All cards of the customers to whom these cards belong.
@@ -158,8 +156,8 @@ SELECT * FROM unnest(
 ON CONFLICT DO NOTHING
 
 -- name: active_merges
--- Between cards of one customer.
-SELECT id, card_id, other_id, evidence::text, kind, key FROM merges
+-- Between cards of one customer. What a person decided never gives way to a proof, whatever the link was (T8).
+SELECT id, card_id, other_id, CASE WHEN rule <> 'person' THEN evidence::text END, kind, key FROM merges
 WHERE (card_id = ANY(%(card_ids)s) OR other_id = ANY(%(card_ids)s)) AND undone_at IS NULL ORDER BY id
 
 -- name: ages
@@ -231,6 +229,10 @@ ON CONFLICT DO NOTHING
 -- name: unblock_value
 DELETE FROM blocked_values WHERE kind = %(kind)s AND value = %(value)s
 
+-- name: usual_again
+-- Shared no more: it may match until too many contradict each other again (T9). What a person trusts stays trusted.
+UPDATE identifiers SET standing = 'usual' WHERE kind = %(kind)s AND key = %(key)s AND standing = 'shared'
+
 -- name: chat_place
 SELECT card_id FROM chats WHERE id = %(chat_id)s
 
@@ -266,9 +268,9 @@ JOIN channels ON channels.id = first_chat.channel_id
 WHERE cards.id = %(card_id)s
 
 -- name: rebind_chats
--- Their bindings are of their own from now on, and the other customer's deals are not theirs.
+-- Their bindings are of their own from now on.
 UPDATE chats SET
-    card_id = %(new_id)s, deal_id = NULL, bound_by = %(bound_by)s, bound_at = now(), bound_kind = NULL, bound_key = NULL,
+    card_id = %(new_id)s, bound_by = %(bound_by)s, bound_at = now(), bound_kind = NULL, bound_key = NULL,
     bound_evidence = NULL, bound_inbox_id = NULL
 WHERE id = ANY(%(chat_ids)s)
 
@@ -318,7 +320,26 @@ WHERE (card_id = %(card_id)s OR other_id = %(card_id)s) AND state = 'open'
     )
 
 -- name: move_dialogs
-UPDATE dialogs SET card_id = %(new_id)s, deal_id = NULL WHERE chat_id = ANY(%(chat_ids)s) AND card_id = %(card_id)s
+UPDATE dialogs SET card_id = %(new_id)s WHERE chat_id = ANY(%(chat_ids)s) AND card_id = %(card_id)s
+
+-- name: take_deals
+-- A deal goes with the chats that it was made from, unless one that stays belongs to it too (C1).
+UPDATE cards SET contact_id = %(new_id)s
+WHERE contact_id = %(card_id)s AND type = 'deal' AND chat_id = ANY(%(chat_ids)s) AND NOT EXISTS (
+    SELECT FROM chats WHERE chats.deal_id = cards.id AND chats.id <> ALL(%(chat_ids)s)
+)
+
+-- name: leave_deals
+-- What stays is no deal of theirs any more; their next message gets them one where the open channel says so.
+UPDATE chats SET deal_id = NULL
+FROM cards AS deals
+WHERE chats.id = ANY(%(chat_ids)s) AND deals.id = chats.deal_id AND deals.contact_id IS DISTINCT FROM %(new_id)s
+
+-- name: leave_deals_of_dialogs
+UPDATE dialogs SET deal_id = NULL
+FROM cards AS deals
+WHERE dialogs.chat_id = ANY(%(chat_ids)s) AND deals.id = dialogs.deal_id
+    AND deals.contact_id IS DISTINCT FROM %(new_id)s
 
 -- name: blocked_values
 SELECT kind, value FROM blocked_values

@@ -1,5 +1,6 @@
 -- Look-ups: they read, lock nothing and change nothing.
--- A card that is provisional is no card yet (C2, C3): it is shown nowhere. A merged one shows as its survivor (T7).
+-- A card that is provisional is no card yet (C2, C3): it is shown nowhere but to whom the tracker asks, and who asks the
+-- tracker why. A merged one shows as its survivor (T7).
 
 -- name: snapshot
 -- First in a transaction of several look-ups, so that they see one moment.
@@ -25,7 +26,7 @@ LEFT JOIN sources ON sources.id = cards.source_id
 LEFT JOIN operators ON operators.id = cards.responsible_id
 LEFT JOIN cards AS contacts ON contacts.id = cards.contact_id
 LEFT JOIN open_channels ON open_channels.id = cards.open_channel_id
-WHERE cards.type <> 'provisional' AND cards.live_id IS NULL
+WHERE (cards.type <> 'provisional' OR %(provisional)s) AND cards.live_id IS NULL
     AND (%(card_ids)s::bigint[] IS NULL OR cards.id = ANY(%(card_ids)s::bigint[]))
     AND (%(contact_ids)s::bigint[] IS NULL OR cards.contact_id = ANY(%(contact_ids)s::bigint[]))
     AND (%(type)s::card_type IS NULL OR cards.type = %(type)s::card_type)
@@ -55,6 +56,18 @@ WHERE cards.id = %(card_id)s
 -- name: family
 -- A card and those that were merged into it.
 SELECT id FROM cards WHERE id = %(card_id)s OR live_id = %(card_id)s
+
+-- name: identifiers_held
+-- Which of these stand on one of the cards, or are remembered for it (T5).
+SELECT kind, key
+FROM unnest(%(kinds)s::text[], %(keys)s::text[]) AS given (kind, key)
+WHERE EXISTS (
+    SELECT FROM card_identifiers AS present
+    WHERE present.card_id = ANY(%(card_ids)s) AND present.kind = given.kind AND present.key = given.key
+) OR EXISTS (
+    SELECT FROM identifiers
+    WHERE identifiers.kind = given.kind AND identifiers.key = given.key AND remembered_card_id = ANY(%(card_ids)s)
+)
 
 -- name: identifiers_of
 SELECT kind, value, written, evidence, given_at

@@ -111,7 +111,7 @@ def read(connection: Connection, found: FoundCard) -> Card | None:
     rows = _rows(connection, 1, card_ids=[found.id])
     if not rows:
         return None
-    holder_ids = _family(connection, found.contact_id or found.id)
+    holder_ids = family(connection, found.contact_id or found.id)
     return Card(
         **rows[0],
         identifiers=_identifiers(connection, holder_ids),
@@ -119,7 +119,7 @@ def read(connection: Connection, found: FoundCard) -> Card | None:
             value for (value,) in connection.execute(SQL["remembered_of"], {"card_ids": holder_ids}).fetchall()
         ],
         chats=chats_of(connection, found),
-        deals=_summaries(connection, MOST_DEALS, contact_ids=_family(connection, found.id)),
+        deals=_summaries(connection, MOST_DEALS, contact_ids=family(connection, found.id)),
     )
 
 
@@ -128,7 +128,7 @@ def chats_of(connection: Connection, found: FoundCard) -> list[CardChat]:
     rows = connection.execute(
         SQL["chats_of"],
         {
-            "card_ids": _family(connection, found.contact_id or found.id),
+            "card_ids": family(connection, found.contact_id or found.id),
             "deal_id": found.id if found.type is CardType.DEAL else None,
             "made_from": found.made_from_chat_id,
         },
@@ -136,7 +136,26 @@ def chats_of(connection: Connection, found: FoundCard) -> list[CardChat]:
     return [CardChat(*row) for row in rows]
 
 
-def _family(connection: Connection, card_id: int) -> list[int]:
+def summaries(connection: Connection, card_ids: Collection[int]) -> dict[int, CardSummary]:
+    """Live cards by id, provisional ones too: for whom the tracker asks about them."""
+    if not card_ids:
+        return {}
+    found = _summaries(connection, len(card_ids), card_ids=sorted(card_ids), provisional=True)
+    return {card.id: card for card in found}
+
+
+def held(connection: Connection, card_id: int, keys: Collection[IdentifierKey]) -> list[IdentifierKey]:
+    """Which of these stand on a card's customer, or are remembered for him (T5)."""
+    found = find(connection, card_id)
+    if found is None or not keys:
+        return []
+    named = {"kinds": [kind for kind, _ in keys], "keys": [key for _, key in keys]}
+    rows = connection.execute(SQL["identifiers_held"], {**named, "card_ids": family(connection, found.id)}).fetchall()
+    return [(IdentifierKind(kind), key) for kind, key in rows]
+
+
+def family(connection: Connection, card_id: int) -> list[int]:
+    """Ids of a live card and of those that were merged into it (T7)."""
     return [row[0] for row in connection.execute(SQL["family"], {"card_id": card_id}).fetchall()]
 
 
@@ -161,7 +180,7 @@ def _summaries(connection: Connection, limit: int, **filters: Any) -> list[CardS
 
 def _rows(connection: Connection, limit: int, **filters: Any) -> list[dict[str, Any]]:
     """What makes a CardSummary, by the names of its fields."""
-    every: dict[str, Any] = {"card_ids": None, "contact_ids": None, "type": None, "before": None}
+    every: dict[str, Any] = {"card_ids": None, "contact_ids": None, "type": None, "before": None, "provisional": False}
     rows = connection.execute(SQL["cards"], {**every, **filters, "limit": limit}).fetchall()
     return [
         {

@@ -67,11 +67,12 @@ class Customer:
 
 @dataclass(eq=False, slots=True)
 class Merge:
-    """It joins two cards. number: the how-manieth merge it is. typed: its link is."""
+    """It joins two cards. number: the how-manieth merge it is. key: its link; typed: that is."""
 
     number: int
     one: Card
     other: Card
+    key: Key
     typed: bool
 
 
@@ -115,13 +116,8 @@ class Ledger:
         """The strongest evidence among the customer's facts; None if no fact is left."""
         return min((chat.facts[key] for chat in self._givers(customer, key)), key=EVIDENCE.index, default=None)
 
-    def card_with(self, customer: Customer, key: Key) -> Card:
-        """Where a chat is bound: the customer's oldest card on which the identifier stands, or which remembers it."""
-        cards = [chat.card for chat in self._givers(customer, key) if chat.card]
-        return min(cards, key=lambda card: card.age, default=None) or self._remembered[key]
-
     def card_of_link(self, customer: Customer, key: Key) -> Card:
-        """What a merge joins: the card of the fact that makes the link what it is, the strongest; then the oldest."""
+        """The card with the strongest fact, the oldest of several; or, if no fact is left, the one that remembers."""
         strongest = self.strongest(customer, key)
         cards = [chat.card for chat in self._givers(customer, key) if chat.card and chat.facts[key] == strongest]
         return min(cards, key=lambda card: card.age, default=None) or self._remembered[key]
@@ -149,6 +145,38 @@ class Ledger:
         card.chats.append(chat)
         chat.card = card
 
+    # Groups that leave
+
+    def move_out(self, group: Collection[Chat], former: Card) -> Card:
+        """A card of its own for them, with the first phones and the merges by what on that card only they had given."""
+        theirs = self._only_of(group, former)
+        own = self.make_card(group)
+        for key in theirs & set(former.remembers):
+            self.remember(own, key)
+        for merge in [merge for merge in former.merges if merge.key in theirs]:
+            former.merges.remove(merge)
+            own.merges.append(merge)
+            merge.one = own if merge.one is former else merge.one
+            merge.other = own if merge.other is former else merge.other
+        self._customers_anew([*former.customer.cards, own])
+        return own
+
+    def sides_of_group(self, group: Collection[Chat], former: Card) -> tuple[list[Chat], list[Chat]]:
+        """The chats that would be on the group's side if it had a card of its own, and the others."""
+        theirs = self._only_of(group, former)
+        merges = self.merges_among(former.customer.cards)
+        taken = [merge for merge in former.merges if merge.key in theirs]
+        reached = {card for merge in taken for card in (merge.one, merge.other)} - {former}
+        side = self._joined(reached, [merge for merge in merges if former not in (merge.one, merge.other)])
+        here = [*group, *(chat for card in side for chat in card.chats)]
+        there = [chat for chat in former.customer.chats if chat not in here]
+        return here, there
+
+    def _only_of(self, group: Collection[Chat], card: Card) -> set[Key]:
+        """Identifiers that on this card only these chats gave."""
+        others = {key for chat in card.chats if chat not in group for key in chat.facts}
+        return {key for chat in group for key in chat.facts} - others
+
     # First phones (T5)
 
     def remembered(self, key: Key) -> Card | None:
@@ -165,9 +193,9 @@ class Ledger:
 
     # Merges
 
-    def merge(self, one: Card, other: Card, *, typed: bool) -> None:
+    def merge(self, one: Card, other: Card, key: Key, *, typed: bool) -> None:
         """Join the customers of two cards."""
-        merge = Merge(self._merges, one, other, typed)
+        merge = Merge(self._merges, one, other, key, typed)
         self._merges += 1
         one.merges.append(merge)
         other.merges.append(merge)
@@ -178,6 +206,10 @@ class Ledger:
         cards = merge.one.customer.cards
         merge.one.merges.remove(merge)
         merge.other.merges.remove(merge)
+        self._customers_anew(cards)
+
+    def _customers_anew(self, cards: Collection[Card]) -> None:
+        """Whoever merges join is one customer."""
         for card in cards:
             card.customer = Customer([card])
         for left in self.merges_among(cards):
@@ -190,16 +222,19 @@ class Ledger:
     def sides(self, merge: Merge) -> tuple[list[Chat], list[Chat]]:
         """The chats that would be on either side without this merge."""
         cards = merge.one.customer.cards
-        left = [other for other in self.merges_among(cards) if other is not merge]
-        ones = {merge.one}
-        grown = True
-        while grown:
-            joined = {card for link in left if {link.one, link.other} & ones for card in (link.one, link.other)}
-            grown = not joined <= ones
-            ones |= joined
+        ones = self._joined({merge.one}, [other for other in self.merges_among(cards) if other is not merge])
         here = [chat for card in cards if card in ones for chat in card.chats]
         there = [chat for card in cards if card not in ones for chat in card.chats]
         return here, there
+
+    def _joined(self, cards: set[Card], merges: Collection[Merge]) -> set[Card]:
+        """These cards and all that these merges join to them."""
+        found, grown = set(cards), True
+        while grown:
+            joined = {card for merge in merges if {merge.one, merge.other} & found for card in (merge.one, merge.other)}
+            grown = not joined <= found
+            found |= joined
+        return found
 
     def _join(self, one: Card, other: Card) -> None:
         stays, goes = one.customer, other.customer

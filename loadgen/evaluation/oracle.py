@@ -90,9 +90,13 @@ class Oracle:
         ours = proven(given)
         for evidence in EVIDENCE:
             keys = [key for key, its_evidence in given if its_evidence == evidence and key not in self.shared]
-            first_phones = [(key, card) for key in keys if (card := self._ledger.remembered(key))]
+            first_phones = [
+                (key, self._ledger.card_of_link(card.customer, key))
+                for key in keys
+                if (card := self._ledger.remembered(key))
+            ]
             standing = [
-                (key, self._ledger.card_with(customer, key))
+                (key, self._ledger.card_of_link(customer, key))
                 for kind in KINDS
                 for key in keys
                 if key[0] == kind
@@ -137,26 +141,35 @@ class Oracle:
                 if typed and contradict(proofs(card.customer.chats), proofs(other.chats)):
                     self._review(card.customer, other)
                 else:
-                    self._ledger.merge(card, self._ledger.card_of_link(other, key), typed=typed)
+                    self._ledger.merge(card, self._ledger.card_of_link(other, key), key, typed=typed)
                     firmly |= not typed
         return firmly
 
     # When a proof comes late
 
     def _give_way(self, chat: Chat) -> None:
-        """T8: contradicting proofs of one customer that only typed links join are parted."""
-        cards = list(_card(chat).customer.cards)
-        for group in self._loose_groups(cards, chat):
+        """T8: typed links whose two sides contradict each other give way, one at a time, until none is left."""
+        customers = [_card(chat).customer]
+        while customers:
+            customers += self._give_way_once(customers.pop(), chat)
+
+    def _give_way_once(self, customer: Customer, chat: Chat) -> list[Customer]:
+        """The customers that came of it."""
+        for group in self._loose_groups(customer.cards, chat):
             former = _card(group[0])
-            rest = [other for other in former.customer.chats if other not in group]
-            if contradict(proofs(group), proofs(rest)):
-                self._move_out(group, former)
-        for merge in reversed(self._ledger.merges_among(cards)):  # the youngest first
+            here, there = self._ledger.sides_of_group(group, former)
+            if contradict(proofs(here), proofs(there)):
+                own = self._ledger.move_out(group, former)
+                self._review(own.customer, former.customer)
+                return list({own.customer, former.customer})
+        for merge in reversed(self._ledger.merges_among(customer.cards)):  # the youngest first
             if merge.typed:
                 here, there = self._ledger.sides(merge)
                 if contradict(proofs(here), proofs(there)):
                     self._ledger.undo(merge)
                     self._review(merge.one.customer, merge.other.customer)
+                    return [merge.one.customer, merge.other.customer]
+        return []
 
     def _loose_groups(self, cards: list[Card], chat: Chat) -> list[list[Chat]]:
         """First that of the message's chat, then the others by their oldest chat."""
@@ -167,14 +180,6 @@ class Oracle:
             if card.made_from not in group and any(member.bound_typed for member in group)
         ]
         return sorted(loose, key=lambda group: (chat not in group, min(member.number for member in group)))
-
-    def _move_out(self, group: list[Chat], former: Card) -> None:
-        """A card of its own. Its facts move with it, and a first phone that only it had given on that card."""
-        own = self._ledger.make_card(group)
-        for key in list(former.remembers):
-            if any(key in member.facts for member in group) and not any(key in other.facts for other in former.chats):
-                self._ledger.remember(own, key)
-        self._review(own.customer, former.customer)
 
     def _review(self, one: Customer, other: Customer) -> None:
         self.reviewed.add(frozenset({one.live.number, other.live.number}))

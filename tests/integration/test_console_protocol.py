@@ -29,12 +29,22 @@ SHARED = (
     "/api/cards",
     "/api/cards/1",
     "/api/cards/1/history",
+    "/api/cards/1/provenance",
     "/api/chats/1",
     "/api/chats/1/history",
     "/api/dialogs",
     "/api/dialogs/1",
 )
-SERVICE_LOOK_UPS = ("/api/operators", "/api/open-channels", "/api/inbox/1", "/api/ledger")
+SERVICE_LOOK_UPS = (
+    "/api/operators",
+    "/api/open-channels",
+    "/api/inbox/1",
+    "/api/ledger",
+    "/api/tracker/reviews",
+    "/api/tracker/merges",
+    "/api/tracker/blocked",
+    "/api/audit",
+)
 ACTS = (
     "/api/operator/online",
     "/api/operator/offline",

@@ -553,13 +553,22 @@ def test_a_chain_within_one_batch():
 # Late proofs
 
 
-def test_a_proof_that_contradicts_what_is_there_is_a_conflict():
-    """T8: whoever asked is told; `tracker.separation` says what gives way."""
+def test_two_proofs_of_one_kind_may_be_a_conflict():
+    """T8: whoever asked is told; `tracker.separation` says whether anything gives way."""
     assert into_conflict(card(1, number(1, PROVEN)), says(5, number(2, PROVEN)))
     assert not into_conflict(card(1, number(1, TYPED)), says(5, number(2, PROVEN)))
     assert not into_conflict(card(1, number(1, PROVEN)), says(5, number(2, TYPED)))
     assert not into_conflict(card(1, number(1, PROVEN)), says(5, address("x", PROVEN)))
-    assert not into_conflict(card(1, number(1, PROVEN), given_by=5), says(5, number(2, PROVEN))), "his own two phones"
+
+
+def test_a_conflict_is_settled_before_the_message_merges_anything():
+    """T8: else he would take along whom he is merged with, and leave him behind on a stranger's card."""
+    into = book(card(1, number(1, PROVEN), age=1), card(2, number(2)))
+    sighting = says(5, number(2, PROVEN))
+    binding = into.bind(sighting, 1, BOTH)
+    assert (binding.conflict, binding.unfinished, merged(into)) == (True, sighting.identifiers, [])
+    assert into.finish(sighting, 1, binding.unfinished, BOTH)
+    assert merged(into) == [(2, 1)]
 
 
 def into_conflict(present: KnownCard, sighting: Sighting) -> bool:

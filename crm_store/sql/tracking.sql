@@ -1,0 +1,69 @@
+-- What the tracker and persons decided about customers, as lists (T5, T7-T9). Reads only, and locks nothing.
+
+-- name: merges
+SELECT
+    id, card_id, other_id, loser_id, survivor_id, rule, kind, key, evidence::text, nullif(chat_id, 0), inbox_id, actor,
+    reason, merged_at, undone_at, undone_by, undo_reason
+FROM merges
+WHERE (%(card_ids)s::bigint[] IS NULL OR card_id = ANY(%(card_ids)s::bigint[])
+        OR other_id = ANY(%(card_ids)s::bigint[]))
+    AND (%(merge_id)s::bigint IS NULL OR id = %(merge_id)s::bigint)
+    AND (%(before)s::bigint IS NULL OR id < %(before)s::bigint)
+ORDER BY id DESC LIMIT %(limit)s
+
+-- name: reviews
+-- An open pair is settled when its two are one customer's meanwhile, or a person keeps their customers apart: then
+-- there is nothing left to decide.
+SELECT
+    asked.id, cause, asked.card_id, asked.other_id, one.id, other.id, kind, key, evidence::text, asked.chat_id,
+    inbox_id, asked.created_at, state, decided_at, decided_by, note, settled
+FROM reviews AS asked
+LEFT JOIN cards AS own ON own.id = asked.card_id
+LEFT JOIN cards AS others ON others.id = asked.other_id
+LEFT JOIN cards AS one ON one.id = coalesce(own.live_id, own.id)
+LEFT JOIN cards AS other ON other.id = coalesce(others.live_id, others.id)
+CROSS JOIN LATERAL (
+    SELECT state = 'open' AND asked.card_id IS NOT NULL AND (one.id = other.id OR EXISTS (
+        SELECT FROM cards AS mine
+        JOIN kept_apart AS apart ON apart.card_id = mine.id OR apart.other_id = mine.id
+        JOIN cards AS theirs ON theirs.id = apart.card_id + apart.other_id - mine.id
+        WHERE (mine.id = one.id OR mine.live_id = one.id) AND coalesce(theirs.live_id, theirs.id) = other.id
+    )) AS settled
+) AS now
+WHERE (%(state)s::text IS NULL OR state = %(state)s::text)
+    AND (%(cause)s::text IS NULL OR cause = %(cause)s::text)
+    AND (%(review_id)s::bigint IS NULL OR asked.id = %(review_id)s::bigint)
+    AND (%(card_ids)s::bigint[] IS NULL OR asked.id IN (
+        SELECT id FROM reviews WHERE card_id = ANY(%(card_ids)s::bigint[])
+        UNION ALL SELECT id FROM reviews WHERE other_id = ANY(%(card_ids)s::bigint[])
+        UNION ALL SELECT shared.id
+        FROM card_identifiers AS present JOIN reviews AS shared USING (kind, key)
+        WHERE present.card_id = ANY(%(card_ids)s::bigint[]) AND shared.card_id IS NULL
+    ))
+    AND (%(before)s::bigint IS NULL OR asked.id < %(before)s::bigint)
+    AND (%(with_settled)s OR NOT settled)
+ORDER BY asked.id DESC LIMIT %(limit)s
+
+-- name: messages_of
+-- Where the messages stand in their chats' histories.
+SELECT state.inbox_id, state.chat_id, state.chat_seq, messages.sent_at
+FROM inbox_state AS state
+JOIN messages ON messages.chat_id = state.chat_id AND messages.seq = state.chat_seq
+WHERE state.inbox_id = ANY(%(inbox_ids)s)
+
+-- name: blocked
+SELECT kind, value, reason, actor, at FROM blocked_values
+WHERE (%(kind)s::text IS NULL OR kind = %(kind)s::text) AND (%(value)s::text IS NULL OR value = %(value)s::text)
+ORDER BY kind DESC, value
+
+-- name: audit
+SELECT id, at, actor, act, outcome, details FROM audit
+WHERE (%(act)s::text IS NULL OR act = %(act)s::text)
+    AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)
+    AND (%(since)s::timestamptz IS NULL OR at >= %(since)s::timestamptz)
+    AND (%(before)s::bigint IS NULL OR id < %(before)s::bigint)
+ORDER BY id DESC LIMIT %(limit)s
+
+-- name: audit_naming
+-- Entries about one of these, each as `card_id 12`.
+SELECT id, at, actor, act, outcome, details FROM audit WHERE named_in(details) && %(named)s::text[] ORDER BY id
