@@ -87,7 +87,7 @@ def _phones(text: str, plain: str, region: str | None, blocked: Collection[str])
     masked = _INTERNATIONAL_PREFIX.sub(" +", masked)
     masked = _OLD_MEXICAN.sub(r"\1 ", masked)
     rest = masked
-    for start, end, number in _matched(masked, region):
+    for start, end, number in (*_old_brazilian(masked), *_matched(masked, region)):
         rest = rest[:start] + EDGE * (end - start) + rest[end:]
         if identifier := parsed_phone(number, masked[start:end], Evidence.TYPED, blocked):
             yield start, _as_written(identifier, _written(text, start, end))
@@ -98,10 +98,12 @@ def _phones(text: str, plain: str, region: str | None, blocked: Collection[str])
 
 _Match = tuple[int, int, phonenumbers.PhoneNumber]
 
-_INTERNATIONAL_PREFIX = re.compile(r"(?<![a-z0-9_\d+.,/-])(?<!\d[ .])00(?!11)(?=[ -]?[1-9])", re.IGNORECASE)
+_INTERNATIONAL_PREFIX = re.compile(r"(?<![a-z0-9_\d+.,/)-])(?<![\d)][ .])00(?!11)(?=[ -]?[1-9])", re.IGNORECASE)
 """00 is understood everywhere, also where the country's own prefix is another (but for Australia's 0011)."""
 _OLD_MEXICAN = re.compile(r"(\+52[ ().-]{0,3})1(?=(?:[ ().-]{0,2}\d){10}(?!\d))")
 """The 1 of Mexican mobiles (T12), which the library has forgotten and people have not."""
+_OLD_BRAZILIAN = re.compile(r"\+55[ ().-]{0,3}[1-9]\d[ ().-]{0,3}[6-9]\d{3}[ .-]?\d{4}(?![ .-]?\d)")
+"""Brazil's mobiles before their ninth digit (T12), which the library has forgotten too."""
 
 
 def _written(text: str, start: int, end: int) -> str:
@@ -109,6 +111,11 @@ def _written(text: str, start: int, end: int) -> str:
     if text[start] == "0" and text[start - 1 : start] == "0":
         return text[start - 1 : end]
     return text[start:end] if text[start] not in "/=" else text[start + 1 : end]
+
+
+def _old_brazilian(masked: str) -> Iterator[_Match]:
+    for match in _OLD_BRAZILIAN.finditer(masked):
+        yield match.start(), match.end(), phonenumbers.parse(match.group(), None)
 
 
 def _matched(masked: str, region: str | None) -> Iterator[_Match]:

@@ -52,7 +52,7 @@ _MONEY_AFTER = (
 )
 # Atomic, or a row of numbers would be tried over and over.
 _AMOUNT = r"(?>(?:\d{1,3}(?:[ .,]\d{3}|,\d\d(?=,)){1,5}|\d{1,20})(?:[.,]\d\d?)? ?)"
-_DATE = r"(?:19|20)\d\d([./-])[01]?\d\1[0-3]?\d|[0-3]?\d([./-])[0-3]?\d\2(?:19|20)?\d\d"
+_DATE = r"(?:19|20)\d\d(?P<ymd>[./-])[01]?\d(?P=ymd)[0-3]?\d|[0-3]?\d(?P<dmy>[./-])[0-3]?\d(?P=dmy)(?:19|20)?\d\d"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _FILE = r"png|jpe?g|gif|svg|webp|heic|pdf|docx?|xlsx?|csv|txt|zip|mp[34]|mov"
 

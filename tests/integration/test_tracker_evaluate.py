@@ -65,7 +65,6 @@ def test_a_file(command: CommandLine):
     assert "duplicates left" in shown
 
 
-@pytest.mark.xfail(strict=True, reason="a merge by the proven phone comes before the typed link gives way (T8)")
 def test_a_proof_parts_before_it_merges(command: CommandLine):
     """Ben typed Ann's number, then proves his own, which his form gave: the form is not Ann's."""
     found = json.loads(command.done("tracker", "evaluate", command.file(LATE_PROOF, "late.csv"), "--json"))
