@@ -180,3 +180,12 @@ def test_it_is_kept_as_it_was_written(text, region, written):
 def test_neighbours_do_not_hide_an_identifier(text, region, expected):
     """T3: a label, a price or a heading takes away no more than its own number."""
     assert values(text, region) == expected
+
+
+@pytest.mark.parametrize("written", ["+55 11 8765-4321", "+55 (11) 8765.4321", "+551187654321"])
+def test_brazils_mobiles_before_their_ninth_digit_are_read(written):
+    """T12: the numbering plan has forgotten them, people have not; a number with the digit is the same subscriber's."""
+    (old,) = extract(f"meu celular: {written}, obrigado", None)
+    (new,) = extract("+55 11 98765-4321", None)
+    assert (old.value, old.key) == ("+551187654321", new.key)
+    assert extract("+55 11 8765-432 1234", None) == ()
