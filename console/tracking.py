@@ -7,7 +7,7 @@ from typing import Any
 
 from console.auditing import audited
 from console.problems import unknown
-from crm_store import cards, matching, tracking
+from crm_store import cards, matching, parting, tracking
 from crm_store.database import Connection, Database
 from crm_store.matching import NewMerge
 from crm_store.tracking import LockedReview
@@ -48,7 +48,7 @@ def undo(database: Database, actor: str, merge_id: int, reason: str) -> tuple[in
         if recorded is None:
             raise unknown("merge", merge_id)
         known = matching.lock_customers(connection, [recorded.card_id])
-        if matching.undo_merge(connection, merge_id, [card.id for card in known], actor, reason) is None:
+        if parting.undo_merge(connection, merge_id, [card.id for card in known], actor, reason) is None:
             raise ActRefusedError("already_undone", f"merge {merge_id} was undone before")
         tracking.keep_apart(connection, recorded.card_id, recorded.other_id, actor, reason)
         live = matching.read_live_ids(connection, [recorded.card_id, recorded.other_id])
@@ -103,12 +103,12 @@ def detach_chat(database: Database, actor: str, chat_id: int, reason: str) -> in
     with audited(database, actor, "detach_chat", details) as connection:
         known, card_id = _lock_customer_of_chat(connection, chat_id)
         card = next(card for card in known if card.id == card_id)
-        bound = matching.chats_of(connection, [card_id])
-        group = group_of(chat_id, bound, matching.facts_of([card]))
+        bound = parting.chats_of(connection, [card_id])
+        group = group_of(chat_id, bound, parting.facts_of([card]))
         if len(group) == len(bound):
             raise ActRefusedError("only_chat", f"nothing would stay on card {card_id}: undo its merge instead")
         (new_id,) = cards.new_ids(connection, 1)
-        matching.release(connection, [each.id for each in known], card_id, group, new_id, BY_HAND)
+        parting.release(connection, [each.id for each in known], card_id, group, new_id, BY_HAND)
         tracking.keep_apart(connection, card_id, new_id, actor, reason)
         tracking.mark_edited(connection, [card_id])
         details |= {"card_id": card_id, "new_card_id": new_id, "chats": sorted(group)}

@@ -15,7 +15,7 @@ from tracker.customers import IdentifierKey, KnownCard
 from tracker.decisions import Link
 from tracker.identifiers import Evidence, Identifier, IdentifierKind
 
-_SQL = Queries("matching")
+_SQL = Queries("tracking")
 
 
 @dataclass(frozen=True, slots=True)

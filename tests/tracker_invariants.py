@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from crm_store import matching
+from crm_store import matching, parting
 from crm_store.database import Connection
 from tracker.customers import joined
 from tracker.separation import separate
@@ -70,7 +70,7 @@ def contradictions(connection: Connection) -> list[int]:
     for card_id in live:
         known = matching.lock_customers(connection, [card_id])
         ids = [card.id for card in known]
-        bound, merges = matching.chats_of(connection, ids), matching.active_merges(connection, ids)
-        if separate(ids, bound, matching.facts_of(known), merges, 0) is not None:
+        bound, merges = parting.chats_of(connection, ids), parting.active_merges(connection, ids)
+        if separate(ids, bound, parting.facts_of(known), merges, 0) is not None:
             odd.append(card_id)
     return odd

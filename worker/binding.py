@@ -6,7 +6,7 @@ Lock order: chats (held already), identifiers by (kind, key), live cards by id.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from crm_store import cards, chats, matching
+from crm_store import cards, chats, matching, parting
 from crm_store.cards import NewCard
 from crm_store.chats import ChatContext
 from crm_store.database import Connection
@@ -175,13 +175,13 @@ def part_customer(connection: Connection, card_id: int, sighting: Sighting) -> d
         live = matching.read_live_ids(connection, [waiting.pop()])  # its former live card is locked
         known = matching.read_customers(connection, live.values())
         card_ids = [card.id for card in known]
-        merges = matching.active_merges(connection, card_ids)
+        merges = parting.active_merges(connection, card_ids)
         act = separate(
-            card_ids, matching.chats_of(connection, card_ids), matching.facts_of(known), merges, sighting.chat_id
+            card_ids, parting.chats_of(connection, card_ids), parting.facts_of(known), merges, sighting.chat_id
         )
         if isinstance(act, Release):
             (new_id,) = cards.new_ids(connection, 1)
-            link = matching.release(connection, card_ids, act.card_id, act.chat_ids, new_id, LATE_PROOF)
+            link = parting.release(connection, card_ids, act.card_id, act.chat_ids, new_id, LATE_PROOF)
             moved.update(dict.fromkeys(act.chat_ids, new_id))
             if link is not None:
                 review = Review(
@@ -190,7 +190,7 @@ def part_customer(connection: Connection, card_id: int, sighting: Sighting) -> d
                 matching.add_reviews(connection, [review])
             waiting |= {new_id, *card_ids}
         elif act is not None:
-            undone = matching.undo_merge(connection, act.merge_id, card_ids, "tracker", LATE_PROOF)
+            undone = parting.undo_merge(connection, act.merge_id, card_ids, "tracker", LATE_PROOF)
             if undone is not None and undone.link is not None:
                 review = Review(
                     ReviewCause.CONTRADICTION,

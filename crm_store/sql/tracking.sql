@@ -1,4 +1,88 @@
--- What the tracker and persons decided about customers, as lists (T5, T7-T9). Reads only, and locks nothing.
+-- What persons decide about customers (T5, T7-T9), and the lists of what was decided.
+-- Lock order: chats, identifiers by (kind, key), live cards by id, reviews. The lists lock nothing.
+
+-- Deciding -------------------------------------------------------------------------------------------------------
+
+-- name: merge
+SELECT card_id, other_id, undone_at IS NOT NULL FROM merges WHERE id = %(merge_id)s
+
+-- name: keep_apart
+INSERT INTO kept_apart (card_id, other_id, actor, reason)
+VALUES (least(%(card_id)s, %(other_id)s), greatest(%(card_id)s, %(other_id)s), %(actor)s, %(reason)s)
+ON CONFLICT DO NOTHING
+
+-- name: stop_keeping_apart
+DELETE FROM kept_apart
+WHERE (card_id = ANY(%(card_ids)s) AND other_id = ANY(%(other_ids)s))
+    OR (card_id = ANY(%(other_ids)s) AND other_id = ANY(%(card_ids)s))
+
+-- name: delete_facts
+DELETE FROM card_identifiers WHERE card_id = ANY(%(card_ids)s) AND kind = %(kind)s AND key = %(key)s
+RETURNING card_id
+
+-- name: forget_phone
+-- Only a detach releases a remembered phone (T5).
+UPDATE identifiers SET remembered_card_id = NULL
+WHERE kind = %(kind)s AND key = %(key)s AND remembered_card_id = ANY(%(card_ids)s)
+RETURNING remembered_card_id
+
+-- name: detach
+INSERT INTO detached (card_id, kind, key, actor, reason)
+SELECT card_id, %(kind)s, %(key)s, %(actor)s, %(reason)s FROM unnest(%(card_ids)s::bigint[]) AS given (card_id)
+ON CONFLICT DO NOTHING
+
+-- name: attach
+DELETE FROM detached WHERE card_id = ANY(%(card_ids)s) AND kind = %(kind)s AND key = %(key)s
+
+-- name: enter_fact
+-- What a person enters on a card.
+INSERT INTO card_identifiers (card_id, kind, key, value, written, evidence, given_at, given_by, rule)
+VALUES (%(card_id)s, %(kind)s, %(key)s, %(value)s, %(written)s, 'typed', now(), %(actor)s, 'person')
+ON CONFLICT DO NOTHING
+
+-- name: rename
+UPDATE cards SET name = %(name)s, name_inbox_id = NULL WHERE id = %(card_id)s
+
+-- name: mark_edited
+UPDATE cards SET edited_at = now() WHERE id = ANY(%(card_ids)s)
+
+-- name: lock_review
+SELECT id, cause, card_id, other_id, kind, key, evidence::text, chat_id, inbox_id, state
+FROM reviews WHERE id = %(review_id)s FOR NO KEY UPDATE
+
+-- name: peek_review
+SELECT card_id, other_id, kind, key FROM reviews WHERE id = %(review_id)s
+
+-- name: decide_review
+UPDATE reviews SET state = %(state)s, decided_at = now(), decided_by = %(actor)s, note = %(note)s
+WHERE id = %(review_id)s
+
+-- name: block_value
+INSERT INTO blocked_values (kind, value, reason, actor) VALUES (%(kind)s, %(value)s, %(reason)s, %(actor)s)
+ON CONFLICT DO NOTHING
+
+-- name: unblock_value
+DELETE FROM blocked_values WHERE kind = %(kind)s AND value = %(value)s
+
+-- name: usual_again
+-- Shared no more: it may match until too many contradict each other again (T9). What a person trusts stays trusted.
+UPDATE identifiers SET standing = 'usual' WHERE kind = %(kind)s AND key = %(key)s AND standing = 'shared'
+
+-- name: chat_place
+SELECT card_id FROM chats WHERE id = %(chat_id)s
+
+-- name: whole_customer
+-- All chats and identifiers of the customer to whom a card belongs. Locks nothing.
+SELECT
+    ARRAY(SELECT chats.id FROM chats WHERE chats.card_id = ANY(same.ids)),
+    ARRAY(SELECT DISTINCT kind || ' ' || key FROM card_identifiers WHERE card_id = ANY(same.ids))
+FROM (
+    SELECT array_agg(same.id) AS ids
+    FROM cards JOIN cards AS same ON coalesce(same.live_id, same.id) = coalesce(cards.live_id, cards.id)
+    WHERE cards.id = %(card_id)s
+) AS same
+
+-- Lists ----------------------------------------------------------------------------------------------------------
 
 -- name: merges
 SELECT
