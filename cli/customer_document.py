@@ -26,23 +26,27 @@ class Destination:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        # Made with mode 0600, beside the file that it becomes.
-        folder = path.resolve().parent if path else None
-        number, self._aside = tempfile.mkstemp(prefix=".openchannel-", suffix=".part", dir=folder)
-        self.file: IO[str] = os.fdopen(number, "w+", encoding="utf-8")
+        self._aside: Path | None = None
+        if path is None:  # has no name that could outlive the command
+            self.file: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  closed at exit
+        else:  # made with mode 0600, beside the file that it becomes
+            number, aside = tempfile.mkstemp(prefix=".openchannel-", suffix=".part", dir=path.resolve().parent)
+            self._aside = Path(aside)
+            self.file = os.fdopen(number, "w+", encoding="utf-8")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
-        Path(self._aside).unlink(missing_ok=True)
+        if self._aside is not None:
+            self._aside.unlink(missing_ok=True)
 
     def release(self) -> None:
         """The document is whole."""
         self.file.flush()
-        if self._path:
-            Path(self._aside).replace(self._path)
+        if self._path is not None and self._aside is not None:
+            self._aside.replace(self._path)
         else:
             self.file.seek(0)
             shutil.copyfileobj(self.file, sys.stdout)

@@ -1,6 +1,5 @@
 """`openchannel customers`: what is known of a customer, and its erasure (T5), for requests under data protection."""
 
-import getpass
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,13 +12,15 @@ import typer
 from cli.channels import table
 from cli.composition import database_options, on_this_machine
 from cli.customer_document import Destination, write_document
+from cli.signals import endable
+from cli.tracker.opening import actor
 from config.settings import SettingsError, load_settings
 from crm_store import audit, customer_records
 from crm_store import customers as store
 from crm_store.customers import Key, Overview
 from crm_store.database import Connection, Session
 from crm_store.erasure import Erased, Request, erase
-from tracker.identifiers import Evidence, Identifier, IdentifierKind, email, phone
+from tracker.identifiers import Evidence, Identifier, IdentifierKind, email, phone, phone_from_digits
 from tracker.traces import Traces
 
 customers = typer.Typer(name="customers", help="Export and erase what is known of a customer.", no_args_is_help=True)
@@ -67,14 +68,14 @@ def export_command(
     wanted = _wanted(phone_option, email_option, card, region)
     if output is not None and not output.resolve().parent.is_dir():
         raise SettingsError(f"--output: there is no folder {output.resolve().parent}")
-    with _session("customers export") as session, Destination(output) as destination:
+    with endable(), _session("customers export") as session, Destination(output) as destination:
         with session.transaction() as connection:
             customer_records.begin(connection)
             live_ids = _chosen(connection, wanted, everybody=everybody, may_be_nobody=False)
             write_document(destination, connection, live_ids)
         with session.transaction() as connection:
             details = {"card_ids": live_ids, "by": wanted.name, "to": "file" if output else "standard output"}
-            audit.enter(connection, _actor(), "customer_exported", "done", details)
+            audit.enter(connection, actor(), "customer_exported", "done", details)
         destination.release()
 
 
@@ -97,12 +98,14 @@ def erase_command(
         with session.transaction() as connection:
             live_ids = _chosen(connection, wanted, everybody=everybody, may_be_nobody=bool(wanted.keys))
             _say(_announcement(connection, wanted, live_ids))
+            families = {live_id: store.family(connection, [live_id]) for live_id in live_ids}
         if dry_run:
             _say(["nothing was changed: this was a dry run"])
             return
         _confirm(yes=yes)
         for named in _one_by_one(wanted, live_ids):
-            request = Request(live_ids=named, named=wanted.keys, actor=_actor(), reason=reason)
+            family = frozenset[int]().union(*(families[live_id] for live_id in named))
+            request = Request(live_ids=named, named=wanted.keys, actor=actor(), reason=reason, family=family)
             _say(_report(erase(session, request, _progress())))
 
 
@@ -124,6 +127,7 @@ def _wanted(phone_given: str, email_given: str, card: int, region: str) -> _Want
         return _Wanted("card", card_ids=(card,))
     if phone_given:
         read = phone(phone_given, Evidence.PROVEN, region.upper() or None)
+        read = read or phone_from_digits(phone_given.strip(), Evidence.PROVEN)  # of a plan that the library has not
         if read is None:
             raise SettingsError("--phone: not a phone; write it with its country code (+49 ...), or give --region")
         return _Wanted("phone", (read,))
@@ -226,10 +230,6 @@ def _session(command: str) -> Iterator[Session]:
         yield session
     finally:
         session.close()
-
-
-def _actor() -> str:
-    return f"cli:{getpass.getuser()}"
 
 
 def _say(lines: Iterator[str] | Sequence[str]) -> None:

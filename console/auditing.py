@@ -1,15 +1,42 @@
 """Acts of persons, each a transaction that ends in an entry of the audit."""
 
 import re
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from config.masking import MASK, mask_text
 from console.problems import ProblemError
 from crm_store import audit
 from crm_store.database import Connection, Database
+from crm_store.errors import DeadlockError
 from tracker.dialogs import ActRefusedError
+
+MOST_TRIES = 5
+"""How often an act is tried again that PostgreSQL has ended to break a circle of waits."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def repeated(act: Callable[P, R]) -> Callable[P, R]:
+    """Try an act again after a deadlock, of which it is known that nothing happened, and nothing is in the audit.
+
+    Raises DeadlockError after the last try.
+    """
+
+    @wraps(act)
+    def tried(*arguments: P.args, **named: P.kwargs) -> R:
+        for _ in range(MOST_TRIES - 1):
+            try:
+                return act(*arguments, **named)
+            except DeadlockError:
+                continue
+        return act(*arguments, **named)
+
+    return tried
 
 
 @contextmanager
@@ -33,8 +60,10 @@ _NUMBER = re.compile(r"\+?\d(?:[^\w,;]{0,3}\d){6,}")
 """What may be a phone, however a person writes it; a log's mask knows fewer separators."""
 
 
+def masked(text: str) -> str:
+    """A reason as it may outlive its customer: without phones and e-mails, in whatever characters they are written."""
+    return mask_text(_NUMBER.sub(MASK, unicodedata.normalize("NFKC", text)))
+
+
 def _masked(details: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: mask_text(_NUMBER.sub(MASK, value)) if isinstance(value, str) else value
-        for name, value in details.items()
-    }
+    return {name: masked(value) if isinstance(value, str) else value for name, value in details.items()}

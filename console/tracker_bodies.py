@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from config.masking import mask_text
+from console.auditing import masked
 from console.identifying import Region
+from tracker.extraction import extract
 from tracker.texts import NAME_LENGTH, clean_name, clean_text
 
 LONGEST_REASON = 1000
@@ -13,7 +14,7 @@ LONGEST_REASON = 1000
 
 
 def _no_identifier(name: str) -> str:
-    if mask_text(name) != name:
+    if masked(name) != name or extract(name, None):
         raise ValueError("a person's name is wanted here, no phone and no e-mail: it stays in the audit")
     return name
 
@@ -27,7 +28,7 @@ Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGES
 Person = Annotated[
     str, StringConstraints(min_length=1, max_length=100), BeforeValidator(clean_name), AfterValidator(_no_identifier)
 ]
-CardId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+CardId = Annotated[int, Field(ge=1, le=2**63 - 1, strict=True)]
 Written = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512), BeforeValidator(clean_text)
 ]

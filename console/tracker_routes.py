@@ -3,6 +3,7 @@
 A refusal by the rules is 409 with its reason. Every act is audited.
 """
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -44,10 +45,14 @@ OfCard = Annotated[
 
 @router.get("/cards/{card_id}/provenance")
 def get_provenance(needs: Needs, caller: AnyCaller, card_id: RowId) -> Provenance:
-    """Everything known of the card's customer: by whom, from which message, through which rule."""
+    """Everything known of the card's customer: by whom, from which message, through which rule.
+
+    The audit's entries are for the service alone.
+    """
     with snapshot(needs.database) as connection:
         found = _find(connection, card_id, provisional_too=isinstance(caller, Service))
-        return provenance.read(connection, found)
+        document = provenance.read(connection, found)
+    return document if isinstance(caller, Service) else replace(document, audit=[])
 
 
 # Cards, edited by persons

@@ -5,7 +5,7 @@ Lock order: chats, identifiers by (kind, key), live cards by id, reviews. See do
 
 from typing import Any
 
-from console.auditing import audited
+from console.auditing import audited, masked, repeated
 from console.problems import unknown
 from crm_store import cards, matching, parting, tracking
 from crm_store.database import Connection, Database
@@ -26,6 +26,7 @@ BY_HAND = "person"
 # Merging, and undoing it
 
 
+@repeated
 def merge(database: Database, actor: str, card_id: int, other_id: int, reason: str) -> int:
     """T7: two cards are one customer's, whatever stands in the way; returns the merge's id.
 
@@ -38,6 +39,7 @@ def merge(database: Database, actor: str, card_id: int, other_id: int, reason: s
         return merge_id
 
 
+@repeated
 def undo(database: Database, actor: str, merge_id: int, reason: str) -> tuple[int, int]:
     """T7: remove the pointer; the two are kept apart from now on. Returns the live cards of the two sides.
 
@@ -48,6 +50,8 @@ def undo(database: Database, actor: str, merge_id: int, reason: str) -> tuple[in
         if recorded is None:
             raise unknown("merge", merge_id)
         known = matching.lock_customers(connection, [recorded.card_id])
+        if tracking.read_merge(connection, merge_id) != recorded:
+            raise ActRefusedError("moved", f"merge {merge_id} has just changed; look again")
         if parting.undo_merge(connection, merge_id, [card.id for card in known], actor, reason) is None:
             raise ActRefusedError("already_undone", f"merge {merge_id} was undone before")
         tracking.keep_apart(connection, recorded.card_id, recorded.other_id, actor, reason)
@@ -79,6 +83,7 @@ def _merge(
 # Wrong numbers, wrong chats
 
 
+@repeated
 def detach_identifier(database: Database, actor: str, card_id: int, key: IdentifierKey, reason: str) -> None:
     """T5: a wrong number (or e-mail): off the card for ever, its memory too.
 
@@ -93,6 +98,7 @@ def detach_identifier(database: Database, actor: str, card_id: int, key: Identif
         tracking.mark_edited(connection, [card_id])
 
 
+@repeated
 def detach_chat(database: Database, actor: str, chat_id: int, reason: str) -> int:
     """A chat is not this customer's: it gets a card of its own, with all that it gave; returns that card's id.
 
@@ -131,6 +137,7 @@ def _lock_customer_of_chat(connection: Connection, chat_id: int) -> tuple[list[K
 # Editing cards by hand
 
 
+@repeated
 def rename(database: Database, actor: str, card_id: int, name: str) -> None:
     """A person names a card; a deal too. Raises ProblemError (unknown_card)."""
     details: dict[str, Any] = {"card_id": card_id}
@@ -141,6 +148,7 @@ def rename(database: Database, actor: str, card_id: int, name: str) -> None:
         tracking.mark_edited(connection, [live_id])
 
 
+@repeated
 def enter_identifier(database: Database, actor: str, card_id: int, given: Identifier) -> None:
     """A person enters a phone or an e-mail on a card; it matches later chats as a typed one does.
 
@@ -156,6 +164,7 @@ def enter_identifier(database: Database, actor: str, card_id: int, given: Identi
         tracking.mark_edited(connection, [live_id])
 
 
+@repeated
 def remove_identifier(database: Database, actor: str, card_id: int, key: IdentifierKey) -> None:
     """A person deletes an identifier from a card. A first phone stays remembered: only a detach releases it (T5).
 
@@ -172,6 +181,7 @@ def remove_identifier(database: Database, actor: str, card_id: int, key: Identif
 # The review list and the block list
 
 
+@repeated
 def accept_review(database: Database, actor: str, review_id: int, note: str) -> None:
     """T7, T9: the two are one customer; or the identifier is many people's, and is blocked from now on.
 
@@ -181,15 +191,16 @@ def accept_review(database: Database, actor: str, review_id: int, note: str) -> 
         card_id, other_id, key = _peek_review(connection, review_id)
         if card_id is not None and other_id is not None:
             matching.lock_customers(connection, [card_id, other_id])
-            review = _lock_open_review(connection, review_id)
+            review = _lock_open_review(connection, review_id, card_id, other_id)
             _merge(connection, card_id, other_id, review, actor, note)
         else:
             matching.learn(connection, [key], [])
             _lock_open_review(connection, review_id)
-            tracking.block(connection, key[0], key[1], note, actor)
+            tracking.block(connection, key[0], key[1], masked(note), actor)
         tracking.decide_review(connection, review_id, "accepted", actor, note)
 
 
+@repeated
 def reject_review(database: Database, actor: str, review_id: int, note: str) -> None:
     """T7, T9: the two are kept apart for ever; or the identifier matches again, whoever claims it.
 
@@ -199,7 +210,7 @@ def reject_review(database: Database, actor: str, review_id: int, note: str) -> 
         card_id, other_id, key = _peek_review(connection, review_id)
         if card_id is not None and other_id is not None:
             live = matching.lock_live_cards(connection, [card_id, other_id])
-            _lock_open_review(connection, review_id)
+            _lock_open_review(connection, review_id, card_id, other_id)
             if live[card_id] == live[other_id]:
                 raise ActRefusedError("already_one", "they were merged meanwhile; undo that merge")
             tracking.keep_apart(connection, card_id, other_id, actor, note)
@@ -210,15 +221,17 @@ def reject_review(database: Database, actor: str, review_id: int, note: str) -> 
         tracking.decide_review(connection, review_id, "rejected", actor, note)
 
 
+@repeated
 def block(database: Database, actor: str, kind: IdentifierKind, value: str, reason: str) -> bool:
     """T9: a value that never matches from now on; False if it was blocked before.
 
     value: the key of a phone; an e-mail address, `@domain` or `name@`.
     """
     with audited(database, actor, "block", {"kind": kind, "reason": reason}) as connection:
-        return tracking.block(connection, kind, value, reason, actor)
+        return tracking.block(connection, kind, value, masked(reason), actor)
 
 
+@repeated
 def unblock(database: Database, actor: str, kind: IdentifierKind, value: str) -> None:
     """It may match again, even if it was shared before. Raises ActRefusedError (not_blocked)."""
     with audited(database, actor, "unblock", {"kind": kind}) as connection:
@@ -233,10 +246,15 @@ def _peek_review(connection: Connection, review_id: int) -> tuple[int | None, in
     return found
 
 
-def _lock_open_review(connection: Connection, review_id: int) -> LockedReview:
+def _lock_open_review(
+    connection: Connection, review_id: int, card_id: int | None = None, other_id: int | None = None
+) -> LockedReview:
+    """card_id, other_id: whom it was about before they were locked."""
     review = tracking.lock_review(connection, review_id)
     if review is None:
         raise unknown("review", review_id)
+    if (review.card_id, review.other_id) != (card_id, other_id):
+        raise ActRefusedError("moved", f"review {review_id} has just come to be about another card; look again")
     if review.state != "open":
         raise ActRefusedError("decided", f"review {review_id} was {review.state} before")
     return review

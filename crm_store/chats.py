@@ -81,6 +81,11 @@ def lock(connection: Connection, chat_id: int) -> None:
     connection.execute(_SQL["lock_one"], {"chat_id": chat_id})
 
 
+def lock_now(connection: Connection, chat_ids: Collection[int]) -> None:
+    """Lock chats without waiting. Raises DatabaseAwayError if somebody has one of them."""
+    connection.execute(_SQL["lock_now"], {"chat_ids": sorted(chat_ids)})
+
+
 def lock_all(connection: Connection, chat_ids: Collection[int]) -> None:
     """Lock chats, waiting for the steps that have them."""
     connection.execute(_SQL["lock_all"], {"chat_ids": sorted(chat_ids)})

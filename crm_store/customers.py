@@ -90,6 +90,11 @@ def read(connection: Connection, live_ids: Collection[int], unbound: Collection[
     )
 
 
+def family(connection: Connection, live_ids: Collection[int]) -> frozenset[int]:
+    """Those of these cards that live still, and all that were merged into any of them; no deals."""
+    return frozenset(row[0] for row in connection.execute(_SQL["family"], {"live_ids": list(live_ids)}).fetchall())
+
+
 def proven_by_others(connection: Connection, keys: Iterable[Key], card_ids: Collection[int]) -> set[Key]:
     """Of these identifiers, those that a customer without these cards has proven: they are his."""
     parameters = {**_parameters(keys), "card_ids": list(card_ids)}

@@ -26,6 +26,9 @@ LONG_HISTORY = 10_000
 
 MOST_ROUNDS = 6
 
+FEW_ITEMS = 2_000
+"""So many that came in during the sweep may be searched while nothing is accepted: some tens of milliseconds."""
+
 _SEARCHED = frozenset({IdentifierKind.PHONE.value, IdentifierKind.EMAIL.value})
 
 
@@ -35,14 +38,25 @@ class ChangingCustomerError(StoreError):
     reason = "changing_customer"
 
 
+class OtherCustomerError(StoreError):
+    """The customer was merged or parted meanwhile: he is not any more who was confirmed. Nothing of him is erased."""
+
+    reason = "other_customer"
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who is to be erased, by whom and why. named: identifiers that were given; they are swept in any case."""
+    """Who is to be erased, by whom and why.
+
+    named: identifiers that were given; they are swept in any case. family: the cards that the customers consist of, as
+    they were confirmed; those of the beginning where it is None.
+    """
 
     live_ids: Collection[int]
     named: frozenset[Key]
     actor: str
     reason: str
+    family: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +101,20 @@ def erase(session: Session, request: Request, progress: Progress) -> Erased:
     """Erase these customers and sweep for their phones and e-mails; without any customers only sweep.
 
     session: a connection of its own, with a short lock time-out: what it waits for, others wait behind.
-    Raises DatabaseAwayError and ChangingCustomerError: nothing is lost by running it again.
+    Raises DatabaseAwayError, ChangingCustomerError and OtherCustomerError: nothing is lost by running it again.
     """
     swept = Swept()
     thinned = 0
+    if request.family is None:
+        request = replace(request, family=patiently(_family, session, request.live_ids))
     for _ in range(MOST_ROUNDS):
         plan = patiently(_read_plan, session, request, swept.unbound)
         sweeper = Sweeper(session, _target(plan), progress, swept)
         swept_to = patiently(_last_item, session)
         sweeper.everything(swept_to)
+        while (last := patiently(_last_item, session)) - swept_to > FEW_ITEMS:  # came in meanwhile
+            sweeper.inbox(swept_to, last)
+            swept_to = last
         if swept.unbound != plan.unbound:
             continue
         thinned += _thin_out(session, plan.who.chat_ids)
@@ -114,7 +133,14 @@ def _read_plan(session: Session, request: Request, unbound: Collection[int]) -> 
         return _plan(connection, request, unbound)
 
 
+def _family(session: Session, live_ids: Collection[int]) -> frozenset[int]:
+    with session.transaction() as connection:
+        return customers.family(connection, live_ids)
+
+
 def _plan(connection: Connection, request: Request, unbound: Collection[int]) -> _Plan:
+    if customers.family(connection, request.live_ids) != request.family:
+        raise OtherCustomerError("the customer was merged or parted meanwhile; look again, and confirm again")
     who = customers.read(connection, request.live_ids, unbound)
     given = who.keys | request.named
     # Another's proven phone is his own, and a shared one is nobody's, unless it is named.
@@ -185,8 +211,8 @@ def _lock(connection: Connection, request: Request, plan: _Plan) -> tuple[list[i
     locked = sorted({*who.chat_ids, *(chat_id for (chat_id,) in touched)})
     connection.execute(_SQL["lock_chats"], {"chat_ids": locked})
     connection.execute(_SQL["lock_identifiers"])
-    connection.execute(_SQL["lock_cards"], {"card_ids": list(who.card_ids)})
-    if not plan.is_as(_plan(connection, request, plan.unbound)):
+    row = connection.execute(_SQL["lock_cards"], {"card_ids": list(who.card_ids)}).fetchone()
+    if not (row and row[0]) or not plan.is_as(_plan(connection, request, plan.unbound)):
         raise _ChangedError
     by_chats = {"chat_ids": who.chat_ids}
     open_channel_ids = [row[0] for row in connection.execute(_SQL["desks_of"], by_chats).fetchall()]

@@ -10,6 +10,9 @@ import psycopg_pool
 AWAY_CLASSES = frozenset({"08", "25", "40", "53", "55", "57"})
 """SQLSTATE classes that say nothing of the data: no connection, deadlock, no resources, a lock, a shutdown."""
 
+DEADLOCK = "40P01"
+"""SQLSTATE of a circle of waits."""
+
 REFUSED_CLASSES = frozenset({"22", "23", "54"})
 """SQLSTATE classes with which PostgreSQL refuses a value: bad data, a constraint, a limit of size."""
 
@@ -30,6 +33,10 @@ class CustomersMovedError(DatabaseAwayError):
     """Others merged or parted the customers that this transaction waited for, again and again: try again later."""
 
     reason = "customers_moved"
+
+
+class DeadlockError(DatabaseAwayError):
+    """PostgreSQL has ended a circle of waits: this transaction has surely not happened, and may be repeated at once."""
 
 
 class RowRefusedError(StoreError):
@@ -57,6 +64,8 @@ def translated() -> Iterator[None]:
         if refused_by_driver or sqlstate[:2] in REFUSED_CLASSES:
             raise RowRefusedError(f"{sqlstate or 'driver'} {type(error).__name__}") from error
         lost = not sqlstate and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+        if sqlstate == DEADLOCK:
+            raise DeadlockError(f"{sqlstate} {type(error).__name__}") from error
         if lost or sqlstate[:2] in AWAY_CLASSES:
             raise DatabaseAwayError(f"{sqlstate or 'connection'} {type(error).__name__}: {error}") from error
         raise

@@ -17,6 +17,9 @@ from tracker.identifiers import Evidence, Identifier, IdentifierKind
 
 _SQL = Queries("matching")
 
+MOST_LISTED = 10
+"""Of the cards with one identifier, how many are named as candidates."""
+
 MOST_TRIES = 10
 """How often customers are locked again because others merged or parted them meanwhile."""
 
@@ -58,7 +61,7 @@ def candidates(connection: Connection, keys: Collection[IdentifierKey]) -> dict[
     """The live cards that these identifiers seem to lead to, read without locks: advice (T2, T5)."""
     found: dict[IdentifierKey, set[int]] = {}
     if keys:
-        for kind, key, card_id in connection.execute(_SQL["candidates"], _named(sorted(keys))):
+        for kind, key, card_id in connection.execute(_SQL["candidates"], {**_named(sorted(keys)), "most": MOST_LISTED}):
             found.setdefault((IdentifierKind(kind), key), set()).add(card_id)
     return found
 
@@ -69,10 +72,12 @@ def learn(connection: Connection, keys: Collection[IdentifierKey], card_ids: Col
     From here to the commit nobody else decides about them (T10).
     """
     remembered, standings = _lock_identifiers(connection, keys)
-    involved = {*card_ids, *remembered.values(), *_owners(connection, keys)}
+    shared = {key for key, standing in standings.items() if standing is Standing.SHARED}
+    usual = [key for key in sorted(keys) if key not in standings]
+    involved = {*card_ids, *remembered.values(), *_owners(connection, set(keys) - shared)}
     cards = lock_customers(connection, involved)
     apart, detached = _parted(connection, [card.id for card in cards])
-    claimable = sorted(key for key in keys if key[0] in PROVABLE)
+    claimable = [key for key in usual if key[0] in PROVABLE]
     return Knowledge(
         cards=cards,
         remembered=remembered,
@@ -129,7 +134,10 @@ def _lock_live_cards(connection: Connection, card_ids: Sequence[int]) -> dict[in
     row = connection.execute(_SQL["lock_live_cards"], {"card_ids": card_ids}).fetchone()
     if not (row and row[0]):
         raise CustomersMovedError("others merged or parted these customers meanwhile")
-    return read_live_ids(connection, card_ids)
+    live = read_live_ids(connection, card_ids)
+    if not live.keys() >= set(card_ids):
+        raise CustomersMovedError("somebody has erased one of these cards")
+    return live
 
 
 def read_live_ids(connection: Connection, card_ids: Collection[int]) -> dict[int, int]:
@@ -140,7 +148,10 @@ def read_live_ids(connection: Connection, card_ids: Collection[int]) -> dict[int
 def _lock_identifiers(
     connection: Connection, keys: Collection[IdentifierKey]
 ) -> tuple[dict[IdentifierKey, int], dict[IdentifierKey, Standing]]:
-    """Make and lock identifiers; returns who remembers them (T5), and standings that are not usual (T9)."""
+    """Make and lock identifiers; returns who remembers them (T5), and standings that are not usual (T9).
+
+    Of a shared one nobody is looked for: it may be thousands of people's.
+    """
     if not keys:
         return {}, {}
     named = _named(sorted(keys))
@@ -148,7 +159,7 @@ def _lock_identifiers(
     remembered: dict[IdentifierKey, int] = {}
     standings: dict[IdentifierKey, Standing] = {}
     for kind, key, remembered_card_id, standing in connection.execute(_SQL["lock_identifiers"], named):
-        if remembered_card_id is not None:
+        if remembered_card_id is not None and standing != Standing.SHARED:
             remembered[IdentifierKind(kind), key] = remembered_card_id
         if standing != Standing.USUAL:
             standings[IdentifierKind(kind), key] = Standing(standing)

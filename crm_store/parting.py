@@ -71,6 +71,8 @@ def undo_merge(
     if row is None:
         return None
     _point(connection, card_ids)
+    for query in ("own_deals", "own_deals_of_dialogs"):
+        connection.execute(_SQL[query], {"card_ids": list(card_ids)})
     card_id, other_id, kind, key, evidence, chat_id, inbox_id = row
     link = Link((IdentifierKind(kind), key), Evidence(evidence)) if kind else None
     return UndoneMerge(card_id, other_id, link, chat_id, inbox_id)
@@ -95,8 +97,8 @@ def release(
 
 
 _LEAVING = (
-    "split_card", "rebind_chats", "move_facts", "move_memory", "move_merges", "move_reviews",
-    "take_deals", "leave_deals", "move_dialogs", "leave_deals_of_dialogs",
+    "split_card", "rebind_chats", "move_facts", "move_memory", "move_merges", "move_reviews", "move_apart",
+    "move_detached", "take_deals", "leave_deals", "move_dialogs", "leave_deals_of_dialogs",
 )  # fmt: skip
 
 

@@ -134,7 +134,8 @@ def block(connection: Connection, kind: IdentifierKind, value: str, reason: str,
 
 def unblock(connection: Connection, kind: IdentifierKind, value: str) -> bool:
     """Take a value off the block list; False if it is not there. If it was shared, it is usual again (T9)."""
-    connection.execute(_SQL["usual_again"], {"kind": kind, "key": value})
+    for query in ("forget_claims", "usual_again"):
+        connection.execute(_SQL[query], {"kind": kind, "key": value})
     return connection.execute(_SQL["unblock_value"], {"kind": kind, "value": value}).rowcount > 0
 
 

@@ -112,8 +112,9 @@ class Model:
             if new is not None:
                 self.memory[new] = card
         for key, evidence in sorted(fresh, key=lambda f: STRENGTH[f[1]]):
+            asked = False
             for other in self.holders(key):
-                self._meet(card, other, key, evidence)
+                asked |= self._meet(card, other, key, evidence, asked=asked)
         self._part(chat)
 
     def _bind(self, chat: str, given: list[tuple[Key, str]]) -> None:
@@ -158,17 +159,19 @@ class Model:
                 fresh.append((key, evidence))
         return fresh
 
-    def _meet(self, card: int, other: int, key: Key, evidence: str) -> None:
+    def _meet(self, card: int, other: int, key: Key, evidence: str, *, asked: bool) -> bool:
         mine, theirs = self.customer(card), self.customer(other)
         if mine == theirs or any(frozenset((a, b)) in self.apart for a in mine for b in theirs):
-            return
+            return False
         link = self.link(key, evidence, theirs)
         place = self._place(key, theirs)
         opposed = link.evidence == "typed" and contradict(self.proofs(mine), self.proofs(theirs))
         if mine & self.edited or opposed:
-            self.reviews.setdefault(frozenset((card, place)), key)
-        else:
-            self.merges.append(ModelMerge(card, place, link))
+            if not asked:
+                self.reviews.setdefault(frozenset((card, place)), key)
+            return True
+        self.merges.append(ModelMerge(card, place, link))
+        return False
 
     # A late proof
 
@@ -239,6 +242,8 @@ class Model:
             if card in pair and key in theirs:
                 del self.reviews[pair]
                 self.reviews[pair - {card} | {new}] = key
+        self.apart |= {pair - {card} | {new} for pair in self.apart if card in pair}
+        self.detached |= {(new, key) for held, key in self.detached if held == card}
         return new
 
     # Acts

@@ -80,6 +80,8 @@ class Book:
 
         sighting: all that he gave. Returns the rule by which he was found, or nothing.
         """
+        if not (rules.chat_tracker and self._cards[card_id].matched):
+            return ""
         for evidence in Evidence:
             given = [i for i in sighting.identifiers if i.evidence is evidence and self._may_match(key_of(i))]
             for rule, identifier, theirs in self._candidates(given, rules):
@@ -112,14 +114,15 @@ class Book:
         name = compared_name(sighting.name)
         for identifier in sighting.identifiers:
             key = key_of(identifier)
-            if identifier.kind not in PROVABLE or sighting.chat_id in given_before.get(key, {}):
+            usual = self._standings.get(key, Standing.USUAL) is Standing.USUAL
+            if not usual or identifier.kind not in PROVABLE or sighting.chat_id in given_before.get(key, {}):
                 continue
             claim = Claim(key, sighting.channel_kind, name, sighting.customer_id, sighting.chat_id, sighting.inbox_id)
             counted = self._claims.count(claim)
             if counted is None:
                 continue
             self.counted_claims.append(claim)
-            if counted > rules.max_claimants and self._standings.get(key, Standing.USUAL) is Standing.USUAL:
+            if counted > rules.max_claimants:
                 self._standings[key] = Standing.SHARED
                 self.newly_shared.append(key)
                 self._ask(ReviewCause.SHARED, None, None, Link(key, identifier.evidence), sighting)
@@ -231,7 +234,7 @@ class Book:
 
         Returns whether a link that is not typed has merged any.
         """
-        firmly = False
+        firmly = asked = False
         if not self._may_match(key_of(identifier)):
             return firmly
         for _, _, other in list(self._candidates([identifier], rules)):
@@ -243,8 +246,9 @@ class Book:
                 if cause is None:
                     self._merge(card, place, link, sighting)
                     firmly |= link.evidence is not Evidence.TYPED
-                else:
+                elif not asked:  # one question about one identifier: a thousand customers may have it
                     self._ask(cause, card.id, place.id, link, sighting)
+                    asked = True
         return firmly
 
     def _merge(self, card: KnownCard, other: KnownCard, link: Link, sighting: Sighting) -> None:

@@ -1,6 +1,7 @@
 """Which typed links give way when a proof comes late (T8). See "When a proof comes late" in docs/tracker.md."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tracker.customers import PROVABLE, IdentifierKey, contradict, joined
@@ -65,48 +66,81 @@ def separate(
     All of one customer: his cards, their chats and facts, the merges between them; and the chat that just proved
     something, whose own group is looked at first.
     """
+    sides = _Sides(card_ids, facts, merges)
+    if not sides.may_contradict:
+        return None
     for card_id, group in _groups_in_order(card_ids, chats, facts, proving_chat_id):
-        ours, rest = _sides_of_group(card_ids, card_id, group, facts, merges)
-        if contradict(ours, rest):
+        if contradict(*sides.of_group(card_id, group)):
             return Release(card_id, group)
     for merge in sorted(merges, key=lambda merge: merge.id, reverse=True):
-        if merge.evidence is Evidence.TYPED:
-            others = [(other.card_id, other.other_id) for other in merges if other is not merge]
-            (side,) = (part for part in joined(card_ids, others) if merge.card_id in part)
-            ours = _proofs(fact for fact in facts if fact.card_id in side)
-            if contradict(ours, _proofs(fact for fact in facts if fact.card_id not in side)):
-                return Part(merge.id)
+        if merge.evidence is Evidence.TYPED and contradict(*sides.of_merge(merge)):
+            return Part(merge.id)
     return None
 
 
 _NEW = 0
 """Stands for the card that a group would get."""
 
+Proofs = set[IdentifierKey]
 
-def _sides_of_group(
-    card_ids: Collection[int],
-    card_id: int,
-    group: Collection[int],
-    facts: Sequence[Fact],
-    merges: Sequence[ActiveMerge],
-) -> tuple[set[IdentifierKey], set[IdentifierKey]]:
-    """What the group and all that is merged by it alone has proved, and what the rest has."""
-    givers: dict[IdentifierKey, set[int]] = {}
-    for fact in facts:
-        if fact.card_id == card_id:
-            givers.setdefault(fact.identifier, set()).add(fact.chat_id)
-    only_theirs = {identifier for identifier, chat_ids in givers.items() if chat_ids <= set(group)}
 
-    def end(merge: ActiveMerge, at: int) -> int:
-        return _NEW if at == card_id and merge.identifier in only_theirs else at
+class _Sides:
+    """What would be proved on either side of a link if it gave way."""
 
-    links = [(end(merge, merge.card_id), end(merge, merge.other_id)) for merge in merges]
-    (side,) = (part for part in joined([_NEW, *card_ids], links) if _NEW in part)
-    ours, rest = set[IdentifierKey](), set[IdentifierKey]()
-    for fact in facts:
-        at = _NEW if fact.card_id == card_id and fact.chat_id in group else fact.card_id
-        (ours if at in side else rest).update(_proofs([fact]))
-    return ours, rest
+    def __init__(self, card_ids: Collection[int], facts: Sequence[Fact], merges: Sequence[ActiveMerge]) -> None:
+        self._card_ids = card_ids
+        self._merges = merges
+        self._proofs_of_chats: dict[tuple[int, int], Proofs] = {}
+        self._proofs: Counter[IdentifierKey] = Counter()
+        self._givers: dict[tuple[int, IdentifierKey], set[int]] = {}
+        self._merges_at: dict[int, list[ActiveMerge]] = {}
+        for merge in merges:
+            for card_id in (merge.card_id, merge.other_id):
+                self._merges_at.setdefault(card_id, []).append(merge)
+        joining = {merge.identifier for merge in merges}
+        for fact in facts:
+            if fact.identifier in joining:
+                self._givers.setdefault((fact.card_id, fact.identifier), set()).add(fact.chat_id)
+            if fact.evidence is Evidence.PROVEN and fact.identifier[0] in PROVABLE:
+                self._proofs_of_chats.setdefault((fact.card_id, fact.chat_id), set()).add(fact.identifier)
+                self._proofs[fact.identifier] += 1
+
+    @property
+    def may_contradict(self) -> bool:
+        """Only two proofs of a kind may."""
+        return max(Counter(kind for kind, _ in self._proofs).values(), default=0) > 1
+
+    def of_group(self, card_id: int, group: Collection[int]) -> tuple[Proofs, Proofs]:
+        """The group with all that is merged by it alone, and the rest."""
+        own = [(card_id, chat_id) for chat_id in group]
+        taken = {
+            merge.id for merge in self._merges_at.get(card_id, ()) if self._gave_alone(merge.identifier, card_id, group)
+        }
+        if not taken:
+            return self._parted(own)
+
+        def end(merge: ActiveMerge, at: int) -> int:
+            return _NEW if at == card_id and merge.id in taken else at
+
+        links = [(end(merge, merge.card_id), end(merge, merge.other_id)) for merge in self._merges]
+        (side,) = (part for part in joined([_NEW, *self._card_ids], links) if _NEW in part)
+        return self._parted([*own, *(place for place in self._proofs_of_chats if place[0] in side)])
+
+    def of_merge(self, merge: ActiveMerge) -> tuple[Proofs, Proofs]:
+        """The customer of either card without it."""
+        others = [(other.card_id, other.other_id) for other in self._merges if other is not merge]
+        (side,) = (part for part in joined(self._card_ids, others) if merge.card_id in part)
+        return self._parted([place for place in self._proofs_of_chats if place[0] in side])
+
+    def _gave_alone(self, identifier: IdentifierKey | None, card_id: int, group: Collection[int]) -> bool:
+        """Whether on this card only these chats gave the identifier of a merge."""
+        givers = self._givers.get((card_id, identifier), set()) if identifier is not None else set()
+        return bool(givers) and givers <= set(group)
+
+    def _parted(self, places: Collection[tuple[int, int]]) -> tuple[Proofs, Proofs]:
+        """The proofs given in these places, by card and chat, and all others."""
+        here = Counter(key for place in places for key in self._proofs_of_chats.get(place, ()))
+        return set(here), {key for key, n in self._proofs.items() if n > here[key]}
 
 
 def group_of(chat_id: int, chats: Sequence[BoundChat], facts: Sequence[Fact]) -> frozenset[int]:
@@ -139,7 +173,3 @@ def _groups(card_id: int, chats: Sequence[BoundChat], facts: Sequence[Fact]) -> 
             givers.setdefault(fact.identifier, []).append(fact.chat_id)
     links = [(first, other) for first, *others in givers.values() for other in others]
     return [frozenset(group) for group in joined(sorted(chat_ids), links)]
-
-
-def _proofs(facts: Iterable[Fact]) -> set[IdentifierKey]:
-    return {fact.identifier for fact in facts if fact.evidence is Evidence.PROVEN and fact.identifier[0] in PROVABLE}

@@ -220,14 +220,20 @@ def _parted(address: str) -> tuple[str, str, str]:
 
 def _address_pattern(address: str) -> str:
     local, _, domain = _parted(address)
-    labels = _DOT.join(re.escape(label) for label in domain.split("."))
-    return rf"{_START}{re.escape(local)}{_AT}{labels}{_END}"
+    labels = _DOT.join(_folded(label) for label in domain.split("."))
+    return rf"{_START}{_folded(local)}{_AT}{labels}{_END}"
+
+
+def _folded(part: str) -> str:
+    """An address is kept with its case folded, which makes ss of \u00df."""
+    return re.escape(part).replace("ss", "(?:ss|\u00df)")
 
 
 # No letters before or after that could belong to it: then it is somebody else's. Chinese, Japanese and Arabic texts may
 # stand directly beside it, and a new sentence behind its dot.
-_START = r"(?:(?<![a-z0-9_\u00c0-\u05ff])(?<![a-z0-9][.%+-])|(?<=%[0-9a-f]{2}))"
-_END = r"(?![a-z0-9_\u00c0-\u05ff-])(?!\.(?-i:[a-z0-9]))"
+# A single `_` at either end is a messenger's italics.
+_START = r"(?:(?<![a-z0-9_\u00c0-\u05ff])(?<![a-z0-9][.%+-])|(?<=%[0-9a-f]{2})|(?<![a-z0-9_])(?<=_))"
+_END = r"(?![a-z0-9\u00c0-\u05ff-])(?!_[a-z0-9_])(?!\.(?-i:[a-z0-9]))"
 
 # Spelled out: any word in brackets or between spaces, whatever the language.
 _WORD = r"(?:\s?[(\[{]\s?[^\W\d_]{2,10}\s?[)\]}]\s?|\s[^\W\d_]{2,10}\s)"

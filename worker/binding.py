@@ -57,32 +57,33 @@ def decide(
 ) -> dict[int, int]:
     """Resolve sightings, in their order, under locks, and write the answers down. Returns the card of each chat.
 
-    A proof that takes typed links back ends a round: what follows is decided by what is known then.
+    A proof that takes typed links back ends a round; what follows is decided by what is known then.
     """
-    bound_to = {s.chat_id: card_id for s in sightings if (card_id := contexts[s.chat_id].card_id) is not None}
-    left = [_Shown(sighting) for sighting in sightings]
-    while left:
-        keys = {key_of(identifier) for shown in left for identifier in shown.sighting.identifiers}
-        left = _locked_round(connection, left, keys, bound_to, contexts)
-    return bound_to
-
-
-def _locked_round(
-    connection: Connection,
-    left: Sequence[_Shown],
-    keys: set[IdentifierKey],
-    bound_to: dict[int, int],
-    contexts: Mapping[int, ChatContext],
-) -> list[_Shown]:
-    locked_chats: set[int] = set()
+    keys = {key_of(identifier) for sighting in sightings for identifier in sighting.identifiers}
+    locked_chats = set(contexts)
     while True:
         try:
             with connection.transaction():  # gives locks back that were taken too early
-                return _round(connection, left, keys, bound_to, contexts, locked_chats)
+                return _decide(connection, sightings, keys, contexts, locked_chats)
         except _MoreToLockError as error:
-            chats.lock_all(connection, error.chat_ids)
+            # Not waited for: whoever has one of them may wait for one of ours.
+            chats.lock_now(connection, set(error.chat_ids) - locked_chats)
             locked_chats |= set(error.chat_ids)
             keys |= set(error.keys)
+
+
+def _decide(
+    connection: Connection,
+    sightings: Sequence[Sighting],
+    keys: Collection[IdentifierKey],
+    contexts: Mapping[int, ChatContext],
+    locked_chats: Collection[int],
+) -> dict[int, int]:
+    bound_to = {s.chat_id: card_id for s in sightings if (card_id := contexts[s.chat_id].card_id) is not None}
+    left = [_Shown(sighting) for sighting in sightings]
+    while left:
+        left = _round(connection, left, keys, bound_to, contexts, locked_chats)
+    return bound_to
 
 
 def _round(
@@ -106,7 +107,7 @@ def _round(
     last, made = bindings[-1]
     if made.conflict:
         their_chats, their_keys = book.chats_and_identifiers_of(made.card_id)
-        if not (their_chats <= contexts.keys() | set(locked_chats) and their_keys <= set(keys)):
+        if not (their_chats <= set(locked_chats) and their_keys <= set(keys)):
             raise _MoreToLockError(their_chats, their_keys)
     _write(connection, book, bindings, contexts)
     bound_to.update({sighting.chat_id: binding.card_id for sighting, binding in bindings})

@@ -29,6 +29,8 @@ SIGN_INTERVAL = 5.0
 
 RETENTION_INTERVAL = 3600.0
 KEYS_AT_ONCE = 10_000
+WHILE = 0.25
+"""Seconds of a tick that retention may take."""
 
 MOST_QUEUED = 10
 """A step with more tasks queued gets no further hint, however old its items: its workers are busy, or all gone."""
@@ -73,7 +75,7 @@ class Clock:
             self._sweep()
             self._next_fold = self._when_due(self._next_fold, self._fold)
             self._next_forgotten = self._when_due(self._next_forgotten, self._forget)
-            self._next_retention = self._when_due(self._next_retention, self._delete_old)
+            self._next_retention = self._for_a_while(self._next_retention, self._delete_old)
         except DatabaseAwayError as error:
             log.warning("clock_waits_for_database", error=error)
 
@@ -125,11 +127,20 @@ class Clock:
         return 0.0 if forgotten == KEYS_AT_ONCE else RETENTION_INTERVAL
 
     def _delete_old(self, connection: Connection) -> float:
-        """A part at a time; the next tick goes on, until all that is old was found."""
+        """A part at a time; the next one follows at once for a while, then at the next tick."""
         if self._retention.part(connection):
             return 0.0
         log.info("retention_done", **self._retention.deleted)
         return RETENTION_INTERVAL
+
+    def _for_a_while(self, due: float, work: Callable[[Connection], float]) -> float:
+        """The same again and again, each time in a commit of its own, while there is more and time for it."""
+        end = time.monotonic() + WHILE
+        while time.monotonic() >= due:
+            due = self._when_due(due, work)
+            if time.monotonic() > end:
+                break
+        return due
 
     def _when_due(self, due: float, work: Callable[[Connection], float]) -> float:
         """Do it if it is due; `work` returns the seconds until it is due again. Returns when that is."""

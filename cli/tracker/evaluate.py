@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 
 from cli.composition import database_options, on_this_machine
+from cli.signals import endable
 from cli.tracker.report import progress_of, report
-from cli.tracker.server import endable, temporary_server
+from cli.tracker.server import temporary_server
 from config.logging import configure_logging
 from config.settings import Settings, SettingsError, load_settings
 from crm_store.database import DatabaseOptions

@@ -1,13 +1,9 @@
 """A PostgreSQL for as long as a command runs."""
 
-import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from runtime.output import LogFiles
 from runtime.postgres import EmbeddedPostgres
@@ -34,18 +30,3 @@ def temporary_server() -> Iterator[str]:
             yield server.url
         finally:
             supervisor.stop_all()
-
-
-@contextmanager
-def endable() -> Iterator[None]:
-    """While the context lasts, SIGTERM and SIGHUP end the command as an error does: what it made is cleared away."""
-
-    def end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  the shape of a signal handler
-        sys.exit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

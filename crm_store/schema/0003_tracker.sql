@@ -64,8 +64,8 @@ CREATE TABLE merges (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     card_id     bigint NOT NULL REFERENCES cards,
     other_id    bigint NOT NULL REFERENCES cards,
-    loser_id    bigint NOT NULL REFERENCES cards,       -- the live cards of that moment
-    survivor_id bigint NOT NULL REFERENCES cards,
+    loser_id    bigint NOT NULL,                        -- the live cards of that moment; they may be erased since
+    survivor_id bigint NOT NULL,
     rule        text NOT NULL,                          -- T7, C2, or `person`
     kind        text,
     key         text,

@@ -33,6 +33,10 @@ UNION
 SELECT cards.id FROM cards JOIN joined ON cards.contact_id = joined.id
 ORDER BY 1
 
+-- name: family
+-- The live cards and those that were merged into them, and whether each of the former still lives.
+SELECT id FROM cards WHERE (id = ANY(%(live_ids)s) AND live_id IS NULL) OR live_id = ANY(%(live_ids)s)
+
 -- name: chats
 SELECT id, channel_id, external_id, customer_id FROM chats
 WHERE card_id = ANY(%(card_ids)s) OR (id = ANY(%(unbound)s::bigint[]) AND card_id IS NULL)

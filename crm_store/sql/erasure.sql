@@ -16,7 +16,8 @@ SELECT id FROM chats WHERE id = ANY(%(chat_ids)s) ORDER BY id FOR UPDATE
 LOCK TABLE identifiers IN SHARE ROW EXCLUSIVE MODE
 
 -- name: lock_cards
-SELECT id FROM cards WHERE id = ANY(%(card_ids)s) ORDER BY id FOR UPDATE
+-- Live ones and deals; who holds a live card may change all that is merged into it. False: try again.
+SELECT lock_live_cards(%(card_ids)s::bigint[])
 
 -- name: desks_of
 -- Open channels of the open dialogs; they never change.
@@ -130,9 +131,7 @@ DELETE FROM detached WHERE card_id = ANY(%(card_ids)s) OR (kind, key) IN (
 )
 
 -- name: delete_merges
-DELETE FROM merges
-WHERE card_id = ANY(%(card_ids)s) OR other_id = ANY(%(card_ids)s) OR loser_id = ANY(%(card_ids)s)
-    OR survivor_id = ANY(%(card_ids)s)
+DELETE FROM merges WHERE card_id = ANY(%(card_ids)s) OR other_id = ANY(%(card_ids)s)
 
 -- name: delete_kept_apart
 DELETE FROM kept_apart WHERE card_id = ANY(%(card_ids)s) OR other_id = ANY(%(card_ids)s)

@@ -28,19 +28,21 @@ JOIN cards ON cards.id = owner.card_id
 WHERE cards.matched
 
 -- name: candidates
--- Live cards on which these identifiers stand, and those that remember them (T5). Locks nothing.
-SELECT DISTINCT given.kind, given.key, coalesce(cards.live_id, cards.id)
+-- Some live cards on which these identifiers stand, and those that remember them (T5); none for a shared one (T9).
+-- Locks nothing.
+SELECT DISTINCT known.kind, known.key, coalesce(cards.live_id, cards.id)
 FROM unnest(%(kinds)s::text[], %(keys)s::text[]) AS given (kind, key)
+JOIN identifiers AS known USING (kind, key)
 CROSS JOIN LATERAL (
-    SELECT card_id FROM card_identifiers AS present
-    WHERE present.kind = given.kind AND present.key = given.key
-    UNION ALL
-    SELECT remembered_card_id FROM identifiers
-    WHERE identifiers.kind = given.kind AND identifiers.key = given.key AND remembered_card_id IS NOT NULL
+    SELECT known.remembered_card_id AS card_id
+    UNION ALL (
+        SELECT card_id FROM card_identifiers AS present
+        WHERE present.kind = known.kind AND present.key = known.key LIMIT %(most)s
+    )
     OFFSET 0
 ) AS owner
 JOIN cards ON cards.id = owner.card_id
-WHERE cards.matched
+WHERE cards.matched AND known.standing <> 'shared'
 
 -- name: lock_live_cards
 -- False if one of them lives no more when its lock is had: then all have to be given back.

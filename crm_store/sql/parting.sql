@@ -89,6 +89,34 @@ WHERE (card_id = %(card_id)s OR other_id = %(card_id)s) AND state = 'open'
 -- name: move_dialogs
 UPDATE dialogs SET card_id = %(new_id)s WHERE chat_id = ANY(%(chat_ids)s) AND card_id = %(card_id)s
 
+-- name: move_apart
+-- Who is kept apart from those who stay is kept apart from those who left.
+INSERT INTO kept_apart (card_id, other_id, actor, reason, at)
+SELECT least(%(new_id)s, other), greatest(%(new_id)s, other), actor, reason, at
+FROM kept_apart CROSS JOIN LATERAL (SELECT card_id + other_id - %(card_id)s AS other) AS pair
+WHERE card_id = %(card_id)s OR other_id = %(card_id)s
+
+-- name: move_detached
+INSERT INTO detached (card_id, kind, key, actor, reason, at)
+SELECT %(new_id)s, kind, key, actor, reason, at FROM detached WHERE card_id = %(card_id)s
+
+-- name: own_deals
+-- After a merge was undone: a chat that went on with the other customer's deal has its own again (C1).
+UPDATE chats SET deal_id = (
+    SELECT max(own_deals.id) FROM cards AS own_deals
+    JOIN cards AS contacts ON contacts.id = own_deals.contact_id
+    WHERE own_deals.type = 'deal' AND own_deals.closed_at IS NULL
+        AND coalesce(contacts.live_id, contacts.id) = coalesce(own.live_id, own.id)
+)
+FROM cards AS own, cards AS deals, cards AS others
+WHERE chats.card_id = ANY(%(card_ids)s) AND own.id = chats.card_id AND deals.id = chats.deal_id
+    AND others.id = deals.contact_id AND coalesce(others.live_id, others.id) <> coalesce(own.live_id, own.id)
+
+-- name: own_deals_of_dialogs
+UPDATE dialogs SET deal_id = chats.deal_id FROM chats
+WHERE dialogs.chat_id = chats.id AND chats.card_id = ANY(%(card_ids)s) AND dialogs.status <> 'closed'
+    AND dialogs.deal_id IS DISTINCT FROM chats.deal_id
+
 -- name: take_deals
 -- A deal goes with the chats that it was made from, unless one that stays belongs to it too (C1).
 UPDATE cards SET contact_id = %(new_id)s

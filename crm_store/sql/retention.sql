@@ -48,15 +48,17 @@ WITH visited AS (
         SELECT received_at FROM messages WHERE chat_id = visited.id ORDER BY seq LIMIT 1
     ) AS oldest CROSS JOIN LATERAL (
         SELECT messages.chat_id, messages.seq, messages.received_at FROM messages
-        WHERE messages.chat_id = visited.id ORDER BY seq LIMIT %(each)s
+        WHERE messages.chat_id = visited.id AND NOT EXISTS (
+            SELECT FROM outbox
+            WHERE outbox.chat_id = messages.chat_id AND outbox.seq = messages.seq
+                AND outbox.state IN ('pending', 'held')
+        )
+        ORDER BY seq LIMIT %(each)s
     ) AS early
     WHERE oldest.received_at < now() - %(days)s * interval '1 day'
 ), old AS (
     SELECT chat_id, seq FROM first
-    WHERE received_at < now() - %(days)s * interval '1 day' AND NOT EXISTS (
-        SELECT FROM outbox
-        WHERE outbox.chat_id = first.chat_id AND outbox.seq = first.seq AND outbox.state IN ('pending', 'held')
-    )
+    WHERE received_at < now() - %(days)s * interval '1 day'
 ), sent AS (
     DELETE FROM outbox USING old WHERE outbox.chat_id = old.chat_id AND outbox.seq = old.seq
 ), gone AS (

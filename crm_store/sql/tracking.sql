@@ -64,6 +64,9 @@ ON CONFLICT DO NOTHING
 -- name: unblock_value
 DELETE FROM blocked_values WHERE kind = %(kind)s AND value = %(value)s
 
+-- name: forget_claims
+DELETE FROM claims WHERE kind = %(kind)s AND key = %(key)s
+
 -- name: usual_again
 -- Shared no more: it may match until too many contradict each other again (T9). What a person trusts stays trusted.
 UPDATE identifiers SET standing = 'usual' WHERE kind = %(kind)s AND key = %(key)s AND standing = 'shared'

@@ -139,10 +139,9 @@ def _time(text: str, where: str) -> datetime:
         ) from error
     if at.tzinfo is None:
         raise FileMistakeError(f"{where}, column sent_at: {text!r} has no time zone; add Z for UTC, or an offset")
-    at = at.astimezone(UTC)
     if not 2005 <= at.year <= 2100:
         raise FileMistakeError(f"{where}, column sent_at: {text!r} is not between 2005 and 2100; mend the year")
-    return at
+    return at.astimezone(UTC)
 
 
 def _identity(text: str, where: str) -> tuple[Given, ...]:
