@@ -72,7 +72,7 @@ def separate(
     for card_id, group in _groups_in_order(card_ids, chats, facts, proving_chat_id):
         if contradict(*sides.of_group(card_id, group)):
             return Release(card_id, group)
-    for merge in sorted(merges, key=lambda merge: merge.id, reverse=True):
+    for merge in sorted(sides.merges_between_proofs(), key=lambda merge: merge.id, reverse=True):
         if merge.evidence is Evidence.TYPED and contradict(*sides.of_merge(merge)):
             return Part(merge.id)
     return None
@@ -125,6 +125,20 @@ class _Sides:
         links = [(end(merge, merge.card_id), end(merge, merge.other_id)) for merge in self._merges]
         (side,) = (part for part in joined([_NEW, *self._card_ids], links) if _NEW in part)
         return self._parted([*own, *(place for place in self._proofs_of_chats if place[0] in side)])
+
+    def merges_between_proofs(self) -> list[ActiveMerge]:
+        """Those with proofs on both sides: what is left when cards at the ends, without proofs, are taken off."""
+        proven = {card_id for card_id, _ in self._proofs_of_chats}
+        left = {card_id: set(merges) for card_id, merges in self._merges_at.items()}
+        ends = [card_id for card_id, merges in left.items() if len(merges) == 1 and card_id not in proven]
+        while ends:
+            card_id = ends.pop()
+            for merge in left.pop(card_id):
+                other = merge.other_id if merge.card_id == card_id else merge.card_id
+                left[other].discard(merge)
+                if len(left[other]) == 1 and other not in proven:
+                    ends.append(other)
+        return list({merge for merges in left.values() for merge in merges})
 
     def of_merge(self, merge: ActiveMerge) -> tuple[Proofs, Proofs]:
         """The customer of either card without it."""

@@ -230,7 +230,7 @@ SELECT open_channel_id, status::text, count(*) FROM dialogs WHERE status <> 'clo
 SELECT
     state.inbox_id, state.stage::text, state.reason, channels.key, channels.kind,
     inbox.message ->> 'kind', inbox.message ->> 'external_id', state.chat_id, state.chat_seq, inbox.received_at,
-    state.due_at, state.attempts, state.crashes, live.id, state.dialog_id,
+    state.due_at, state.attempts, state.crashes, live.id, state.dialog_id, state.found -> 'candidates',
     state.accepted_at, state.looked_up_at, state.bound_at, state.carded_at, state.distributed_at, state.finished_at
 FROM inbox_state AS state
 LEFT JOIN inbox ON inbox.id = state.inbox_id

@@ -49,6 +49,7 @@ class InboxItem:
     """An accepted event. stage: the step that it waits for, or how it ended.
 
     attempts, crashes: failures in this stage. due_at: not before. seconds: from acceptance to the end.
+    candidates: live cards that seemed to be the customer's when crm_lookup saw the message (T2); bind_chat decided.
     card_id, dialog_id: the result; card_id is null while there is no card yet (C2, C3).
     """
 
@@ -68,6 +69,7 @@ class InboxItem:
     due_at: datetime
     attempts: int
     crashes: int
+    candidates: list[int]
     card_id: int | None
     dialog_id: int | None
     steps: list[StepTime]
@@ -80,7 +82,7 @@ def read(connection: Connection, inbox_id: int) -> InboxItem | None:
     row = connection.execute(SQL["inbox_item"], {"inbox_id": inbox_id}).fetchone()
     if row is None:
         return None
-    accepted_at, *times, finished_at = row[15:]
+    accepted_at, *times, finished_at = row[16:]
     failures = connection.execute(SQL["failures_of"], {"inbox_id": inbox_id}).fetchall()
     letter = connection.execute(SQL["dead_letter_of"], {"inbox_id": inbox_id}).fetchone()
     # The last step has no column of its own: it ends where a done item ends.
@@ -102,6 +104,7 @@ def read(connection: Connection, inbox_id: int) -> InboxItem | None:
         due_at=row[10],
         attempts=row[11],
         crashes=row[12],
+        candidates=row[15] or [],
         card_id=row[13],
         dialog_id=row[14],
         steps=_steps(accepted_at, [*times, last]),

@@ -13,16 +13,17 @@ from typing import Any
 import pytest
 
 from config.topology import INBOX_STEPS
-from console import operations
+from console import operations, tracking
 from console.dependencies import Dependencies
 from console.problems import ProblemError
 from console.security import Operator
 from crm_store import customers, inbox
 from crm_store.database import Connection, Database, Session
-from crm_store.erasure import Request, erase
+from crm_store.erasure import OtherCustomerError, Request, erase
 from crm_store.errors import DatabaseAwayError
 from tests.canary import DIGITS, PHONE, TEXTS, canaries_in, in_tables, planted_desk, whatsapp
 from tests.pipeline import Desk, drain, text_message
+from tests.tracker_invariants import broken
 from tracker.identifiers import Evidence, Identifier, phone
 
 pytestmark = pytest.mark.integration
@@ -55,6 +56,13 @@ def session(desk) -> Iterator[Session]:
     made = Session(desk.options)
     yield made
     made.close()
+
+
+@pytest.fixture
+def database(desk) -> Iterator[Database]:
+    """For persons' acts."""
+    with Database(desk.options) as made:
+        yield made
 
 
 class Stopped(BaseException):
@@ -240,6 +248,37 @@ def test_a_proven_phone_of_somebody_else_stays_his(desk, session):
     assert desk.value("SELECT remembered_card_id FROM identifiers WHERE key = %s", PHONE) == his
     assert desk.value("SELECT count(*) FROM identifiers") == 1
     assert canaries_in(desk.value("SELECT text FROM messages WHERE chat_id = 1").encode()) == set()
+
+
+def test_who_is_merged_meanwhile_is_not_who_was_confirmed(desk, session, database):
+    """Between the question and the last transaction he is found to be another customer too: ask again."""
+    desk.run_through(text_message("telegram", 1, "hello"))
+    desk.run_through(whatsapp(DIGITS, TEXTS[0]))
+    older, his = (card_id for (card_id,) in desk.rows("SELECT id FROM cards ORDER BY id"))
+    confirmed = replace(request(desk), family=frozenset({his}))
+    tracking.merge(database, "test", older, his, "one customer")
+    with pytest.raises(OtherCustomerError):
+        erase(session, confirmed, lambda _table, _rows: None)
+    with pytest.raises(OtherCustomerError):
+        erase(session, replace(confirmed, live_ids=[older]), lambda _table, _rows: None)
+    assert desk.value("SELECT count(*) FROM messages") == 2
+    erase_now(desk, session)
+    assert desk.value("SELECT count(*) FROM cards") == 0
+
+
+def test_merges_between_others_stay(desk, session, database):
+    """A merge names the live cards of its moment; one of them may be erased since, and the merge is still undone."""
+    desk.run_through(whatsapp(DIGITS, TEXTS[0]))
+    desk.run_through(text_message("telegram", 1, "hello"), text_message("custom", 2, "hello"))
+    his, second, third = (card_id for (card_id,) in desk.rows("SELECT id FROM cards ORDER BY id"))
+    first_merge = tracking.merge(database, "test", second, his, "x")
+    kept_merge = tracking.merge(database, "test", third, second, "x")
+    tracking.undo(database, "test", first_merge, "x")
+    erase_now(desk, session)
+    assert desk.rows("SELECT id, live_id FROM cards ORDER BY id") == [(second, None), (third, second)]
+    assert broken(desk.rows) == []
+    tracking.undo(database, "test", kept_merge, "x")
+    assert desk.value("SELECT count(*) FROM cards WHERE live_id IS NOT NULL") == 0
 
 
 def test_what_stands_in_the_way_for_long_is_an_error(desk):
