@@ -13,6 +13,7 @@ from rich.console import Console
 
 from cli.composition import database_options, on_this_machine
 from cli.signals import endable
+from cli.tracker.product import cards_of as product_cards_of
 from cli.tracker.report import progress_of, report
 from cli.tracker.server import temporary_server
 from config.logging import configure_logging
@@ -21,7 +22,6 @@ from crm_store.database import DatabaseOptions
 from crm_store.scratch import scratch_database
 from loadgen.evaluation.csv_file import FileMistakeError, read_messages, write_messages
 from loadgen.evaluation.oracle import cards_of as right_cards_of
-from loadgen.evaluation.product import cards_of as product_cards_of
 from loadgen.evaluation.said import Message
 from loadgen.evaluation.verdict import Verdict, judge
 from loadgen.evaluation.world import Sizes, make_world

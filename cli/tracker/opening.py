@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from cli.composition import database_options, on_this_machine
 from config.settings import SettingsError, load_settings
 from console.problems import ProblemError
-from crm_store.database import Database
+from crm_store.database import Database, DatabaseOptions, Session
 from tracker.dialogs import ActRefusedError
 from tracker.texts import clean
 
@@ -29,8 +29,9 @@ REASON = "Why; it stays in the records."
 @contextmanager
 def customers(command: str) -> Iterator[Database]:
     """The database. A refused act, or something that is not there, ends the command: one line, exit 1 (2: usage)."""
-    settings = on_this_machine(load_settings())
-    with Database(database_options(settings, f"tracker {command}")) as database:
+    options = database_options(on_this_machine(load_settings()), f"tracker {command}")
+    _try(options)
+    with Database(options) as database:
         try:
             yield database
         except ActRefusedError as error:
@@ -39,6 +40,16 @@ def customers(command: str) -> Iterator[Database]:
             if error.status == 422:
                 raise SettingsError(error.detail) from error
             raise _refused(error.reason, error.detail) from error
+
+
+def _try(options: DatabaseOptions) -> None:
+    """One line if PostgreSQL is away; a pool would try again and again, and say so. Raises DatabaseAwayError."""
+    session = Session(options)
+    try:
+        with session.transaction():
+            pass
+    finally:
+        session.close()
 
 
 def _refused(reason: str, detail: str) -> typer.Exit:
