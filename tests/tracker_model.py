@@ -283,6 +283,31 @@ class Model:
             self.edited.add(card)
         return had
 
+    def erase(self, card: int) -> None:
+        """All that is this customer's; of others what only typed one of his identifiers."""
+        cards = self.customer(card)
+        chats = {chat for chat, own in self.own.items() if own in cards}
+        proven = {k for c, given in self.facts.items() if c not in chats for k, e in given.items() if e == "proven"}
+        gone = ({*self.on(cards)} | {key for key, held in self.memory.items() if held in cards}) - proven
+        for chat in chats:
+            del self.own[chat]
+            self.facts.pop(chat, None)
+            self.typed_in.discard(chat)
+            self.order.remove(chat)
+        for given in self.facts.values():
+            for key in gone & given.keys():
+                del given[key]
+        self.memory = {key: held for key, held in self.memory.items() if key not in gone and held not in cards}
+        self.merges = [merge for merge in self.merges if not {merge.card, merge.other} & cards]
+        for merge in self.merges:
+            if merge.link.key in gone:
+                merge.link = Link(None, merge.link.evidence)
+        self.apart = {pair for pair in self.apart if not pair & cards}
+        self.detached = {(held, key) for held, key in self.detached if held not in cards and key not in gone}
+        self.reviews = {
+            pair: ("", "") if key in gone else key for pair, key in self.reviews.items() if not pair & cards
+        }
+
     def detach_chat(self, chat: str) -> int | None:
         card = self.own[chat]
         (group,) = (g for g in self.groups(card) if chat in g)

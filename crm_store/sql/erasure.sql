@@ -105,7 +105,7 @@ DELETE FROM dialogs WHERE id = ANY(%(dialog_ids)s)
 
 -- name: part_dialogs
 -- Dialogs of others no longer show his cards, but their chats' own.
-UPDATE dialogs SET card_id = coalesce(cards.live_id, cards.id), deal_id = CASE
+UPDATE dialogs SET card_id = cards.id, deal_id = CASE
     WHEN dialogs.deal_id <> ALL(%(card_ids)s) THEN dialogs.deal_id
 END
 FROM chats LEFT JOIN cards ON cards.id = chats.card_id AND cards.id <> ALL(%(card_ids)s)
