@@ -138,6 +138,7 @@ def test_the_audit_may_have_an_end(desk, session):
 def test_the_clock_does_it(desk, session, monkeypatch):
     """Some parts at a time, and then not before an hour is over."""
     monkeypatch.setattr(retention, "ITEMS_AT_ONCE", 2)
+    monkeypatch.setattr("worker.clock.WHILE", -1.0)  # one part a tick
     age(desk, 31, desk.run_through(*(text_message("telegram", n, "x") for n in range(5))))
     clock = Clock(session, RecordingHints(), ClockOptions(retention=RetentionOptions(raw_days=30)))
     left = []
