@@ -280,7 +280,7 @@ def _delete_rest(
 
 _IN_ORDER = (
     ("outbox", "outbox"),
-    ("dialog_events", "events"),
+    ("events", "events"),
     ("decisions", "decisions"),
     ("dialogs", "dialogs"),
     ("messages", "messages"),

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,15 @@ class TypedIdentifiers(StrEnum):
 
 AUTOMATIC_SOURCE = "automatic"
 
+Text: str = Field("", max_length=4000)
+"""A text to the customer; no messenger takes more characters than 4096 at once."""
+
+
+def _nothing_or_a_minute(seconds: int) -> int:
+    if 0 < seconds < 60:
+        raise ValueError("must be 0, or at least 60")
+    return seconds
+
 
 class OpenChannelSettings(BaseModel):
     """What an open channel is set to; the defaults are those of BEHAVIOUR.
@@ -93,7 +102,8 @@ class OpenChannelSettings(BaseModel):
     create_when: None takes the default of the channel's kind (C3). source: `automatic` is the channel's kind and
     name (C4). max_dialogs: per operator on this open channel; None is no limit (D7). nobody_available_text: sent
     once per dialog when nobody is eligible (D8); empty sends nothing. max_claimants: so many people may claim one phone
-    or e-mail before it is nobody's (T9).
+    or e-mail before it is nobody's (T9). handover_after, mark_unanswered_after, close_after, full_close_after: seconds
+    (D5, S2-S4); None never. unanswered_text, closing_text, auto_close_text: empty sends nothing (S2, A5).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -111,4 +121,13 @@ class OpenChannelSettings(BaseModel):
     check_availability: bool = True
     max_dialogs: int | None = Field(None, ge=1)
     counted: Counted = Counted.ALL
-    nobody_available_text: str = Field("", max_length=4000)
+    nobody_available_text: str = Text
+    handover_after: int = Field(60, ge=60, le=12 * 3600)
+    to_responsible: bool = False
+    transfer_changes_responsible: bool = False
+    mark_unanswered_after: int | None = Field(None, ge=300, le=3600)
+    unanswered_text: str = Text
+    close_after: int | None = Field(None, ge=60, le=365 * 24 * 3600)
+    auto_close_text: str = Text
+    closing_text: str = Text
+    full_close_after: Annotated[int, AfterValidator(_nothing_or_a_minute)] = Field(0, ge=0, le=24 * 3600)

@@ -78,7 +78,7 @@ SELECT to_jsonb(row)::text FROM (
         dialogs.status, operators.name AS operator, dialogs.created_at, assigned_at, accepted_at, answered_at,
         noticed_at, dialogs.closed_at,
         (SELECT coalesce(jsonb_agg(to_jsonb(event) - 'id' - 'dialog_id' ORDER BY event.id), '[]')
-         FROM dialog_events AS event WHERE event.dialog_id = dialogs.id) AS events,
+         FROM events AS event WHERE event.dialog_id = dialogs.id) AS events,
         (SELECT coalesce(jsonb_agg(to_jsonb(decision) - 'id' - 'dialog_id' ORDER BY decision.id), '[]')
          FROM decisions AS decision WHERE decision.dialog_id = dialogs.id) AS decisions
     FROM dialogs

@@ -63,7 +63,7 @@ INSERT INTO decisions (dialog_id, rule, operator_id, candidates)
 SELECT * FROM unnest(%(dialog_ids)s::bigint[], %(rules)s::text[], %(operator_ids)s::bigint[], %(candidates)s::jsonb[])
 
 -- name: insert_events
-INSERT INTO dialog_events (dialog_id, actor, cause, was, became)
+INSERT INTO events (dialog_id, actor, cause, was, became)
 SELECT * FROM unnest(
     %(dialog_ids)s::bigint[], %(actors)s::text[], %(causes)s::text[], %(was)s::dialog_status[],
     %(became)s::dialog_status[]

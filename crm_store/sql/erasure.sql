@@ -95,7 +95,7 @@ DELETE FROM outbox WHERE chat_id = ANY(%(chat_ids)s)
 DELETE FROM timers WHERE dialog_id = ANY(%(dialog_ids)s) AND dialog_id <> 0
 
 -- name: delete_events
-DELETE FROM dialog_events WHERE dialog_id = ANY(%(dialog_ids)s)
+DELETE FROM events WHERE dialog_id = ANY(%(dialog_ids)s)
 
 -- name: delete_decisions
 DELETE FROM decisions WHERE dialog_id = ANY(%(dialog_ids)s)

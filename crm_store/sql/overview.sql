@@ -24,7 +24,7 @@ ORDER BY operators.id LIMIT 100
 
 -- name: changes
 -- An operator's act names him, an act of the system the one who has the dialog now.
-WITH latest AS (SELECT * FROM dialog_events ORDER BY id DESC LIMIT %(latest)s)
+WITH latest AS (SELECT * FROM events WHERE dialog_id IS NOT NULL ORDER BY id DESC LIMIT %(latest)s)
 SELECT
     latest.at, latest.dialog_id, open_channels.name, channels.kind, latest.actor, latest.cause, latest.became::text,
     coalesce(acting.name, holding.name, '')

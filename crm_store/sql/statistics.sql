@@ -9,7 +9,7 @@ ANALYZE messages, outbox
 
 -- name: analyze_cards
 ANALYZE
-    cards, card_identifiers, identifiers, chats, claims, merges, kept_apart, detached, reviews, dialogs, dialog_events,
+    cards, card_identifiers, identifiers, chats, claims, merges, kept_apart, detached, reviews, dialogs, events,
     decisions, audit
 
 -- name: clear_of_empty
@@ -18,7 +18,7 @@ SELECT pg_clear_attribute_stats(schemaname::text, tablename::text, attname::text
 FROM pg_stats
 WHERE schemaname = current_schema() AND tablename IN (
     'inbox', 'inbox_state', 'failures', 'dead_letters', 'messages', 'outbox', 'cards', 'card_identifiers',
-    'identifiers', 'chats', 'claims', 'merges', 'kept_apart', 'detached', 'reviews', 'dialogs', 'dialog_events',
+    'identifiers', 'chats', 'claims', 'merges', 'kept_apart', 'detached', 'reviews', 'dialogs', 'events',
     'decisions', 'audit'
 ) AND (
     SELECT reltuples FROM pg_class WHERE oid = format('%I.%I', schemaname, tablename)::regclass

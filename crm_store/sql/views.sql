@@ -180,7 +180,7 @@ LEFT JOIN operators ON operators.id = dialogs.operator_id
 ORDER BY CASE WHEN %(oldest)s THEN dialogs.id END, dialogs.id DESC
 
 -- name: events_of
-SELECT at, actor, cause, was::text, became::text FROM dialog_events WHERE dialog_id = %(dialog_id)s ORDER BY id
+SELECT at, actor, cause, was::text, became::text FROM events WHERE dialog_id = %(dialog_id)s ORDER BY id
 
 -- name: decisions_of
 SELECT at, rule, operator_id, candidates FROM decisions WHERE dialog_id = %(dialog_id)s ORDER BY id

@@ -238,7 +238,7 @@ def test_a_doubled_or_late_task_changes_nothing(desk, step):
 
 
 def _all(desk: Desk) -> list[list[tuple[object, ...]]]:
-    tables = ["inbox_state", "chats", "cards", "card_identifiers", "messages", "dialogs", "decisions", "dialog_events"]
+    tables = ["inbox_state", "chats", "cards", "card_identifiers", "messages", "dialogs", "decisions", "events"]
     return [
         *(desk.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables),
         desk.rows("SELECT outcome, sum(n) FROM ledger GROUP BY 1 ORDER BY 1"),

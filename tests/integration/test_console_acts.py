@@ -41,7 +41,7 @@ def test_fifty_who_accept_one_offer_make_one_holder(desk: Desk) -> None:
     assert {problem_of(r)["reason"] for r in responses if r.status_code == 409} == {"taken"}
     (winner,) = [r.json()["operator"]["name"] for r in responses if r.status_code == 200]
     assert desk.get(f"/api/dialogs/{dialog_id}")["operator"]["name"] == winner
-    accepts = desk.value("SELECT count(*) FROM dialog_events WHERE cause = 'accept'")
+    accepts = desk.value("SELECT count(*) FROM events WHERE cause = 'accept'")
     assert accepts == 1, "S1: one change, one event"
 
 

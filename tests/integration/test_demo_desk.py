@@ -69,7 +69,7 @@ def test_the_overview_shows_dialogs(database_url):
                     INSERT INTO dialogs (open_channel_id, chat_id, status, operator_id)
                     SELECT %(open_channel)s, id, %(status)s, %(operator)s FROM chat RETURNING id
                 )
-                INSERT INTO dialog_events (dialog_id, actor, cause, became)
+                INSERT INTO events (dialog_id, actor, cause, became)
                 SELECT id, %(actor)s, 'test', %(status)s FROM dialog
                 """,
                 {

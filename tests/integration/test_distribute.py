@@ -149,7 +149,7 @@ def test_concurrent_messages_of_one_chat_make_one_dialog(desk):
     desk.accept(*(text_message("telegram", chat, f"{n}") for n in range(5) for chat in range(40)))
     distribute_at_once(desk, 4)
     assert desk.value("SELECT count(*) FROM dialogs") == 40
-    assert desk.value("SELECT count(*) FROM dialog_events WHERE became = 'queued'") == 40
+    assert desk.value("SELECT count(*) FROM events WHERE became = 'queued'") == 40
 
 
 # D1-D4
@@ -426,7 +426,7 @@ def test_a_customers_message_changes_the_status(desk):
         desk.execute("UPDATE dialogs SET status = %s::dialog_status", before)
         write(desk, 1)
         assert statuses(desk) == [after]
-    assert desk.rows("SELECT actor, cause, was::text, became::text FROM dialog_events ORDER BY id") == [
+    assert desk.rows("SELECT actor, cause, was::text, became::text FROM events ORDER BY id") == [
         ("customer", "message", None, "queued"),
         ("system", "D2", "queued", "assigned"),
         ("customer", "message", "awaiting_customer", "awaiting_operator"),

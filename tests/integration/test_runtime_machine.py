@@ -22,12 +22,13 @@ pytestmark = pytest.mark.integration
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
 
 DRIVER = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
 from runtime.child import Child
 from runtime.machine import Machine
 from tests.processes import alive, answer, wait_for
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the tests ignore it, and so would this process
 with Machine(Path(sys.argv[1]), None, None) as machine:
     machine.supervisor.start(Child("worker", ["/bin/sleep", "1000"]))
     pids = [status.pid for status in machine.supervisor.status()]

@@ -87,7 +87,7 @@ class Tracker(RuleBasedStateMachine):
         if hasattr(self, "database"):
             self.database.__exit__()
             tables = "inbox_keys, inbox, inbox_state, claims, merges, kept_apart, detached, reviews, audit, ledger"
-            more = "identifiers, card_identifiers, cards, chats, messages, dialogs, dialog_events, timers, channels"
+            more = "identifiers, card_identifiers, cards, chats, messages, dialogs, events, timers, channels"
             self.desk.execute(f"TRUNCATE {tables}, {more}, open_channels, roster_entries CASCADE")
             self.desk.__exit__()
 
