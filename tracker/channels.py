@@ -86,8 +86,8 @@ class TypedIdentifiers(StrEnum):
 
 AUTOMATIC_SOURCE = "automatic"
 
-Text: str = Field("", max_length=4000)
-"""A text to the customer; no messenger takes more characters than 4096 at once."""
+Text = Annotated[str, Field(max_length=4000)]
+"""A text to the customer; the smallest limit among the messengers is 4096 characters."""
 
 
 def _nothing_or_a_minute(seconds: int) -> int:
@@ -121,13 +121,13 @@ class OpenChannelSettings(BaseModel):
     check_availability: bool = True
     max_dialogs: int | None = Field(None, ge=1)
     counted: Counted = Counted.ALL
-    nobody_available_text: str = Text
+    nobody_available_text: Text = ""
     handover_after: int = Field(60, ge=60, le=12 * 3600)
     to_responsible: bool = False
     transfer_changes_responsible: bool = False
     mark_unanswered_after: int | None = Field(None, ge=300, le=3600)
-    unanswered_text: str = Text
+    unanswered_text: Text = ""
     close_after: int | None = Field(None, ge=60, le=365 * 24 * 3600)
-    auto_close_text: str = Text
-    closing_text: str = Text
+    auto_close_text: Text = ""
+    closing_text: Text = ""
     full_close_after: Annotated[int, AfterValidator(_nothing_or_a_minute)] = Field(0, ge=0, le=24 * 3600)
