@@ -13,6 +13,7 @@ from crm_store.database import Connection
 from crm_store.errors import StoreError
 from crm_store.queries import Queries
 from crm_store.secrets import SecretBox, SecretKeyError
+from tracker.access import Role, Scope
 from tracker.channels import Channel, OpenChannelSettings
 
 _SQL = Queries("desks")
@@ -59,6 +60,16 @@ class Presence:
     def present(self) -> bool:
         """Whether he counts as online."""
         return self.online and self.heard_of
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCaller:
+    """Whose token it is. scope: None is the default of his role."""
+
+    id: int
+    name: str
+    role: Role
+    scope: Scope | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +216,13 @@ def set_open_channel_turn(connection: Connection, open_channel_id: int, turn: in
     connection.execute(_SQL["set_open_channel_turn"], {"open_channel_id": open_channel_id, "turn": turn})
 
 
-def operator_by_token(connection: Connection, token_hash: bytes) -> tuple[int, str] | None:
-    """Id and name of the operator with this token, unless he was dismissed."""
-    return connection.execute(_SQL["operator_by_token"], {"token_hash": token_hash}).fetchone()
+def operator_by_token(connection: Connection, token_hash: bytes) -> KnownCaller | None:
+    """The operator with this token, unless he was dismissed."""
+    row = connection.execute(_SQL["operator_by_token"], {"token_hash": token_hash}).fetchone()
+    if row is None:
+        return None
+    operator_id, name, role, scope = row
+    return KnownCaller(operator_id, name, Role(role), None if scope is None else Scope(scope))
 
 
 def lock_presence(connection: Connection, operator_id: int) -> Presence | None:

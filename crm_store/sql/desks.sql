@@ -85,7 +85,7 @@ ON CONFLICT (open_channel_id, operator_id) DO UPDATE SET turn = excluded.turn
 UPDATE open_channels SET turn = %(turn)s WHERE id = %(open_channel_id)s
 
 -- name: operator_by_token
-SELECT id, name FROM operators WHERE token_hash = %(token_hash)s AND dismissed_at IS NULL
+SELECT id, name, role, scope FROM operators WHERE token_hash = %(token_hash)s AND dismissed_at IS NULL
 
 -- name: lock_presence
 SELECT online, coalesce(seen_at > now() - %(heartbeat_limit)s * interval '1 second', false)

@@ -156,6 +156,7 @@ ORDER BY named.position
 -- Dialogs --------------------------------------------------------------------------------------------------------
 
 -- name: dialogs
+-- Of all, or of those that somebody sees: access.sql says the same of one.
 SELECT
     dialogs.id, dialogs.status::text, open_channels.id, open_channels.name, dialogs.chat_id, channels.key,
     channels.kind, coalesce(nullif(live.name, ''), chats.name),
@@ -169,6 +170,16 @@ FROM (
         AND (%(operator_id)s::bigint IS NULL OR operator_id = %(operator_id)s::bigint)
         AND (%(open_channel_ids)s::bigint[] IS NULL OR open_channel_id = ANY(%(open_channel_ids)s::bigint[]))
         AND (%(before)s::bigint IS NULL OR id < %(before)s::bigint)
+        AND (
+            %(seer)s::bigint IS NULL OR operator_id = ANY(%(seen_holders)s::bigint[])
+            OR (status IN ('queued', 'offered') AND open_channel_id = ANY(%(seen_open_channels)s::bigint[]))
+            OR chat_id IN (
+                SELECT chat_id FROM dialogs WHERE operator_id = %(seer)s::bigint
+                UNION ALL
+                SELECT held.chat_id FROM events JOIN dialogs AS held ON held.id = events.dialog_id
+                WHERE events.operator_id = %(seer)s::bigint
+            )
+        )
     ORDER BY CASE WHEN %(oldest)s THEN id END, id DESC LIMIT %(limit)s
 ) AS dialogs
 JOIN open_channels ON open_channels.id = dialogs.open_channel_id
