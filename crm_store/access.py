@@ -48,6 +48,11 @@ def has_seat(connection: Connection, operator_id: int, open_channel_id: int) -> 
     return _is(connection, "has_seat", operator_id=operator_id, open_channel_id=open_channel_id)
 
 
+def seats_of(connection: Connection, operator_id: int) -> list[int]:
+    """Open channels on whose rosters he stands."""
+    return [row[0] for row in connection.execute(_SQL["seats_of"], {"operator_id": operator_id}).fetchall()]
+
+
 def supervises_operator(connection: Connection, operator_id: int, member_id: int) -> bool:
     """Whether he supervises a department of which the other is a member."""
     return _is(connection, "supervises_operator", operator_id=operator_id, member_id=member_id)

@@ -57,19 +57,6 @@ class RosterRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
-    """online: he said that he is there. heard_of: he was heard of within HEARTBEAT_LIMIT (D6)."""
-
-    online: bool
-    heard_of: bool
-
-    @property
-    def present(self) -> bool:
-        """Whether he counts as online."""
-        return self.online and self.heard_of
-
-
-@dataclass(frozen=True, slots=True)
 class KnownCaller:
     """Whose token it is. scope: None is the default of his role."""
 
@@ -236,14 +223,6 @@ def operator_by_token(connection: Connection, token_hash: bytes) -> KnownCaller 
         return None
     operator_id, name, role, scope = row
     return KnownCaller(operator_id, name, Role(role), None if scope is None else Scope(scope))
-
-
-def lock_presence(connection: Connection, operator_id: int) -> Presence | None:
-    """Lock an operator and say whether he is there; None if he was dismissed."""
-    row = connection.execute(
-        _SQL["lock_presence"], {"operator_id": operator_id, "heartbeat_limit": HEARTBEAT_LIMIT}
-    ).fetchone()
-    return Presence(*row) if row else None
 
 
 def set_online(connection: Connection, operator_id: int, *, online: bool) -> None:

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from config.topology import INBOX_STEPS, Step
 from console.app import make_api
 from console.dependencies import Dependencies
-from crm_store import desks, inbox
+from crm_store import desks, inbox, presence
 from crm_store.database import Database, DatabaseOptions, Session
 from crm_store.desks import RosterMember
 from crm_store.inbox import NewItem
@@ -143,6 +143,7 @@ class Desk:
             operator_id = desks.put_operator(connection, name, hash_token(f"token of {name}"), personal_limit)
             connection.execute("UPDATE operators SET role = %s, scope = %s WHERE id = %s", [role, scope, operator_id])
             desks.set_online(connection, operator_id, online=online)
+            presence.settle(connection, operator_id, "test")
         return operator_id
 
     def department(self, name: str, members: Sequence[int], supervisors: Sequence[int] = ()) -> int:

@@ -41,6 +41,9 @@ SELECT EXISTS (
 -- name: has_seat
 SELECT EXISTS (SELECT FROM seats WHERE operator_id = %(operator_id)s AND open_channel_id = %(open_channel_id)s)
 
+-- name: seats_of
+SELECT open_channel_id FROM seats WHERE operator_id = %(operator_id)s ORDER BY 1
+
 -- name: supervises_operator
 -- Whether he supervises a department of which the other is a member.
 SELECT EXISTS (

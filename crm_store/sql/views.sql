@@ -200,9 +200,10 @@ SELECT at, rule, operator_id, candidates FROM decisions WHERE dialog_id = %(dial
 
 -- name: operators
 SELECT
-    id, name, online AND coalesce(seen_at > now() - %(heartbeat_limit)s * interval '1 second', false), seen_at,
-    dismissed_at, personal_limit
-FROM operators
+    id, name, role, scope, availability,
+    online AND coalesce(seen_at > now() - %(heartbeat_limit)s * interval '1 second', false),
+    away, time_tracking, workday, seen_at, dismissed_at, personal_limit
+FROM operators_now
 WHERE %(operator_id)s::bigint IS NULL OR id = %(operator_id)s::bigint
 ORDER BY id
 
@@ -222,6 +223,13 @@ ORDER BY dialogs.operator_id, open_channels.id
 
 -- name: open_channels
 SELECT id, name, active, settings::text FROM open_channels ORDER BY id
+
+-- name: roster_places
+SELECT
+    seats.open_channel_id, operators_now.id, name,
+    online AND coalesce(seen_at > now() - %(heartbeat_limit)s * interval '1 second', false), availability
+FROM seats JOIN operators_now ON operators_now.id = seats.operator_id
+ORDER BY seats.open_channel_id, seats.position
 
 -- name: channels
 SELECT open_channel_id, id, key, kind, name, active FROM channels ORDER BY id
