@@ -100,7 +100,10 @@ def accept(needs: Needs, asking: Asking, operator: OperatorOnly, dialog_id: RowI
 
 @router.post("/dialogs/{dialog_id}/skip")
 def skip(needs: Needs, asking: Asking, operator: OperatorOnly, dialog_id: RowId) -> DialogSummary:
-    """Let a dialog that is assigned to you pass to another (D5). Refused: not_yours, already_yours, closed, nobody_else."""
+    """Let a dialog that is assigned to you pass to another (D5).
+
+    Refused: not_yours, already_yours, closed, nobody_else.
+    """
     return operations.skip(needs, asking.to("skip", {"dialog_id": dialog_id}), operator, dialog_id)
 
 
