@@ -1,4 +1,4 @@
-"""What happens to operators by time alone (D6), and who holds what he should not (D11); the clock looks now and then."""
+"""What happens to operators by time alone (D6), and who holds what he should not (D11); the clock looks at it."""
 
 import structlog
 
