@@ -247,7 +247,8 @@ def test_keys_of_acts_are_forgotten_after_a_day(desk, session):
 def test_a_clock_watches_who_is_there(desk, session):
     """D6: a heartbeat that has stopped is in the log."""
     desk.execute(
-        "UPDATE operators SET online = true, seen_at = now() - interval '61 s', logged_availability = 'available'"
+        "INSERT INTO operators (name, online, seen_at, logged_availability) "
+        "VALUES ('silent', true, now() - interval '61 s', 'available')"
     )
     swept(session)
     logged = "SELECT details ->> 'availability' FROM events WHERE dialog_id IS NULL AND cause = 'presence' LIMIT 1"
