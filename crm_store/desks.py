@@ -14,6 +14,7 @@ from crm_store.database import Connection
 from crm_store.errors import StoreError
 from crm_store.queries import Queries
 from crm_store.secrets import SecretBox, SecretKeyError
+from tracker.access import Role, Scope
 from tracker.channels import Channel, OpenChannelSettings
 
 _SQL = Queries("desks")
@@ -55,16 +56,13 @@ class RosterRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
-    """online: he said that he is there. heard_of: he was heard of within HEARTBEAT_LIMIT (D6)."""
+class KnownCaller:
+    """Whose token it is. scope: None is the default of his role."""
 
-    online: bool
-    heard_of: bool
-
-    @property
-    def present(self) -> bool:
-        """Whether he counts as online."""
-        return self.online and self.heard_of
+    id: int
+    name: str
+    role: Role
+    scope: Scope | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,17 +221,13 @@ def set_open_channel_turn(connection: Connection, open_channel_id: int, turn: in
     connection.execute(_SQL["set_open_channel_turn"], {"open_channel_id": open_channel_id, "turn": turn})
 
 
-def operator_by_token(connection: Connection, token_hash: bytes) -> tuple[int, str] | None:
-    """Id and name of the operator with this token, unless he was dismissed."""
-    return connection.execute(_SQL["operator_by_token"], {"token_hash": token_hash}).fetchone()
-
-
-def lock_presence(connection: Connection, operator_id: int) -> Presence | None:
-    """Lock an operator and say whether he is there; None if he was dismissed."""
-    row = connection.execute(
-        _SQL["lock_presence"], {"operator_id": operator_id, "heartbeat_limit": HEARTBEAT_LIMIT}
-    ).fetchone()
-    return Presence(*row) if row else None
+def operator_by_token(connection: Connection, token_hash: bytes) -> KnownCaller | None:
+    """The operator with this token, unless he was dismissed."""
+    row = connection.execute(_SQL["operator_by_token"], {"token_hash": token_hash}).fetchone()
+    if row is None:
+        return None
+    operator_id, name, role, scope = row
+    return KnownCaller(operator_id, name, Role(role), None if scope is None else Scope(scope))
 
 
 def set_online(connection: Connection, operator_id: int, *, online: bool) -> None:
