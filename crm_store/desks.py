@@ -8,7 +8,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
-from crm_store import returning, seats
+from crm_store import dialogs, returning, seats, timers
 from crm_store.chats import read_settings
 from crm_store.database import Connection
 from crm_store.errors import StoreError
@@ -169,12 +169,18 @@ def put_roster(connection: Connection, open_channel_id: int, members: Sequence[R
 
 
 def seat(connection: Connection, open_channel_ids: Collection[int]) -> None:
-    """The rosters of locked open channels hold from now on. Whoever is off one loses his dialogs of it (D11)."""
+    """The rosters of locked open channels hold from now on, and what waits is tried (D8).
+
+    Whoever is off one loses his dialogs of it (D11).
+    """
     for removed in seats.seat(connection, open_channel_ids):
         here = [removed.open_channel_id]
         returning.hand_back(
             connection, removed.operator_id, "system", "off_roster", everything=True, open_channel_ids=here
         )
+    waiting = [open_channel_id for open_channel_id in open_channel_ids if dialogs.waits_on(connection, open_channel_id)]
+    if waiting:
+        timers.set_backlogs(connection, waiting, 0.0)
 
 
 def lock_open_channels(connection: Connection, open_channel_ids: Collection[int]) -> list[LockedOpenChannel]:
