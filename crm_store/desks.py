@@ -246,14 +246,6 @@ def settings_of(connection: Connection, open_channel_ids: Collection[int]) -> di
     return {open_channel_id: read_settings(settings) for open_channel_id, settings in rows}
 
 
-def open_channels_of_slot(connection: Connection, operator_id: int, open_channel_id: int) -> list[int]:
-    """Open channels whose backlog may use a slot that the operator has freed on one of them (D7, D8)."""
-    rows = connection.execute(
-        _SQL["open_channels_of_slot"], {"operator_id": operator_id, "open_channel_id": open_channel_id}
-    ).fetchall()
-    return [row[0] for row in rows]
-
-
 def open_channels_of(connection: Connection, operator_id: int) -> list[int]:
     """Open channels on whose rosters the operator stands, and where dialogs wait that prefer him (D9)."""
     rows = connection.execute(_SQL["open_channels_of_operator"], {"operator_id": operator_id}).fetchall()

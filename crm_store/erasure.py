@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crm_store import audit, customers, desks, statistics, timers
+from crm_store import audit, customers, desks, seats, statistics, timers
 from crm_store.customers import Customers, Key
 from crm_store.database import Connection, Session
 from crm_store.errors import StoreError
@@ -233,7 +233,7 @@ def _free_slots(connection: Connection, held: Iterable[tuple[int, int]]) -> None
     served = {
         open_channel_id
         for operator_id, held_on in held
-        for open_channel_id in (held_on, *desks.open_channels_of_slot(connection, operator_id, held_on))
+        for open_channel_id in (held_on, *seats.open_channels_of_slot(connection, operator_id, held_on))
     }
     if served:
         timers.set_backlogs(connection, served, 0.0)

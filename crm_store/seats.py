@@ -109,6 +109,14 @@ def set_turns(connection: Connection, open_channel_id: int, turns: Mapping[int, 
     )
 
 
+def open_channels_of_slot(connection: Connection, operator_id: int, open_channel_id: int) -> list[int]:
+    """Open channels whose backlog may use a slot that the operator has freed on one of them (D7, D8)."""
+    rows = connection.execute(
+        _SQL["open_channels_of_slot"], {"operator_id": operator_id, "open_channel_id": open_channel_id}
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 def _operator(row: Sequence[int | str | None], settings: OpenChannelSettings) -> RosterOperator:
     operator_id, position, turn, given, availability, personal_limit, held, personal_held = row
     return RosterOperator(

@@ -12,7 +12,7 @@ from itertools import groupby
 import structlog
 
 from config.topology import Step
-from crm_store import chats, desks, dialogs, events, outbox, returning, timers
+from crm_store import chats, desks, dialogs, events, outbox, returning, seats, timers
 from crm_store.database import Connection, Session
 from crm_store.desks import LockedOpenChannel
 from crm_store.dialogs import LockedDialog
@@ -135,5 +135,5 @@ def _slots(connection: Connection, ended: Collection[LockedDialog]) -> set[int]:
     return {
         place
         for operator_id, here in held.items()
-        for place in (here, *desks.open_channels_of_slot(connection, operator_id, here))
+        for place in (here, *seats.open_channels_of_slot(connection, operator_id, here))
     }

@@ -131,3 +131,10 @@ WHERE one.id = ANY(%(operator_ids)s)
 UPDATE seats SET turn = new.turn, given = new.given
 FROM unnest(%(operator_ids)s::bigint[], %(turns)s::bigint[], %(givens)s::bigint[]) AS new (operator_id, turn, given)
 WHERE seats.open_channel_id = %(open_channel_id)s AND seats.operator_id = new.operator_id
+
+-- name: open_channels_of_slot
+-- Where a freed slot of the operator counts: over all his open channels if he has a personal limit (D7).
+SELECT seats.open_channel_id
+FROM seats JOIN operators ON operators.id = seats.operator_id
+WHERE seats.operator_id = %(operator_id)s
+    AND (operators.personal_limit IS NOT NULL OR seats.open_channel_id = %(open_channel_id)s)
