@@ -50,8 +50,10 @@ class ActRefusedError(Exception):
         self.reason = reason
 
 
-def after_customer_message(status: DialogStatus) -> DialogStatus:
-    """The status once the customer has written again (S1, S4)."""
+def after_customer_message(status: DialogStatus, holder_id: int | None) -> DialogStatus:
+    """The status once the customer has written again (S1, S4); what is closing and nobody's waits for somebody."""
+    if status is DialogStatus.CLOSING and holder_id is None:
+        return DialogStatus.QUEUED
     if status in (DialogStatus.AWAITING_CUSTOMER, DialogStatus.CLOSING):
         return DialogStatus.AWAITING_OPERATOR
     return status

@@ -31,7 +31,7 @@ SYSTEM = "system"
 class Demand:
     """What will ask for operators besides the present backlog.
 
-    n: new dialogs. preferred: whom they prefer (D9). leaving: dialogs that are to lose their operators (D5).
+    n: new dialogs. preferred: whom they prefer (D9). leaving: dialogs that are to lose their operators (D5, D11).
     """
 
     n: int = 0
@@ -118,7 +118,7 @@ def _read(connection: Connection, desk: LockedOpenChannel, backlog: BacklogTimer
         n += dialogs.most_passed(connection, desk.id, waiting, demand.leaving)
     preferred = set(demand.preferred)
     if desk.settings.to_responsible:
-        preferred.update(dialogs.preferred(connection, desk.id))
+        preferred.update(dialogs.preferred(connection, desk.id, demand.leaving))
     return Prepared(
         desk,
         backlog,
@@ -233,7 +233,7 @@ def _carry_out(
         desks.set_open_channel_turn(connection, desk.id, made.turn)
     freed = {planned[dialog_id].operator_id for dialog_id in served.handed} - {None}
     if freed:
-        places = set().union(*(desks.open_channels_of_slot(connection, who, desk.id) for who in freed if who))
+        places = set().union(*(seats.open_channels_of_slot(connection, who, desk.id) for who in freed if who))
         timers.set_backlogs(connection, places | {desk.id}, 0.0)
 
 
