@@ -281,8 +281,8 @@ def _enter(
 ) -> _Scene:
     """Lock a dialog and what an act on it needs, in the order of all locks. operator_ids: who may be given it.
 
-    lock_desk: for whatever may change a dialog that waits, or somebody's load. lock_cards: also if somebody has accepted
-    the dialog, upon which no other becomes responsible but by a transfer (C4, D10). Raises ProblemError.
+    lock_desk: for whatever may change a dialog that waits, or somebody's load. lock_cards: also if somebody has
+    accepted the dialog, upon which no other becomes responsible but by a transfer (C4, D10). Raises ProblemError.
     """
     chat_id, open_channel_id = _place(connection, dialog_id, lock_chat=True)
     open_to_others = lock_cards or not dialogs.is_accepted(connection, dialog_id)

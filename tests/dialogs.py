@@ -149,7 +149,8 @@ class DialogDesk(Desk):
         return str(
             self.value(
                 "SELECT operators.name FROM dialogs "
-                "JOIN cards ON cards.id = coalesce(dialogs.deal_id, dialogs.card_id) LEFT JOIN operators ON operators.id = cards.responsible_id WHERE dialogs.id = %s",
+                "JOIN cards ON cards.id = coalesce(dialogs.deal_id, dialogs.card_id) "
+                "LEFT JOIN operators ON operators.id = cards.responsible_id WHERE dialogs.id = %s",
                 dialog_id,
             )
         )
