@@ -15,7 +15,7 @@ from uuid import uuid4
 import structlog
 
 from config.topology import INBOX_STEPS, Step
-from crm_store import clocks, costs, dialogs, inbox, ledger, outbox, receipts
+from crm_store import clocks, costs, inbox, ledger, outbox, receipts, timers
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
 from crm_store.retention import Retention, RetentionOptions
@@ -97,7 +97,7 @@ class Clock:
     def _waiting(self, connection: Connection) -> dict[Step, float]:
         """Seconds for which the oldest work of each step has waited. A due timer or delivery is not to wait."""
         waited = {step: seconds for step, seconds in inbox.oldest_due(connection).items() if step in INBOX_STEPS}
-        if dialogs.due_backlogs(connection, 1):
+        if timers.due_backlogs(connection, 1):
             waited[Step.DISTRIBUTE] = max(waited.get(Step.DISTRIBUTE, 0.0), self._options.stale_after + 0.001)
         if outbox.oldest_due(connection) is not None or receipts.wait(connection):
             waited[Step.DELIVER] = self._options.stale_after + 0.001

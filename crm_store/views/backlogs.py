@@ -8,10 +8,12 @@ from typing import Any
 
 from crm_store.chats import read_settings
 from crm_store.database import Connection
+from crm_store.seats import AVAILABLE
 from crm_store.views import SQL, Reference, dialogs, names, reference
 from crm_store.views.dialogs import Dialog
 from tracker.channels import Distribution
-from tracker.dialogs import DialogStatus
+from tracker.dialogs import WAITING, DialogStatus
+from tracker.distribution import PassedOver, RosterOperator
 
 
 class Verdict(StrEnum):
@@ -28,7 +30,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OperatorNow:
     """An operator as one open channel sees him now. position: in its roster; null for a responsible person beside it.
 
     availability: see docs/distribution.md; since: when it became so, null if the log does not say. load, limit: dialogs
@@ -45,7 +47,7 @@ class Standing:
     limit: int | None
     personal_load: int
     personal_limit: int | None
-    obstacle: str | None
+    obstacle: PassedOver | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,9 @@ class BacklogView:
     next_try_at: datetime | None
     verdict: Verdict
     free: int
-    obstacles: dict[str, int]
+    obstacles: dict[PassedOver, int]
     dialogs: list[Waiting]
-    operators: list[Standing]
+    operators: list[OperatorNow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class DialogNow:
 
     now: datetime
     dialog: Dialog
-    holder: Standing | None
+    holder: OperatorNow | None
     place: int | None
     backlog: BacklogView | None
 
@@ -122,7 +124,7 @@ def of_dialog(connection: Connection, dialog_id: int) -> DialogNow | None:
     if dialog.operator is not None and dialog.status is not DialogStatus.CLOSED:
         besides = [dialog.operator.id]
         holder = next(one for one in _standings(connection, open_channel_id, besides) if one.operator.id in besides)
-    if dialog.status not in (DialogStatus.QUEUED, DialogStatus.OFFERED):
+    if dialog.status not in WAITING:
         return DialogNow(now, dialog, holder, None, None)
     place = connection.execute(
         SQL["place_in_backlog"], {"open_channel_id": open_channel_id, "dialog_id": dialog_id}
@@ -160,14 +162,14 @@ def _read(connection: Connection, open_channel_id: int, limit: int, dialog_id: i
     )
 
 
-def _verdict(queued: int, offered: int, on_roster: int, free: int, obstacles: Counter[str]) -> Verdict:
+def _verdict(queued: int, offered: int, on_roster: int, free: int, obstacles: Counter[PassedOver]) -> Verdict:
     if not queued and not offered:
         return Verdict.NOTHING_WAITS
     if not on_roster:
         return Verdict.NOBODY_ON_ROSTER
     if free:
         return Verdict.BEING_DISTRIBUTED if queued else Verdict.OFFERED
-    full = obstacles["at_limit"] + obstacles["at_personal_limit"]
+    full = obstacles[PassedOver.AT_LIMIT] + obstacles[PassedOver.AT_PERSONAL_LIMIT]
     return Verdict.ALL_AT_LIMIT if full else Verdict.NOBODY_AVAILABLE
 
 
@@ -193,21 +195,24 @@ def _waiting(connection: Connection, open_channel_id: int, limit: int, dialog_id
     ]
 
 
-def _standings(connection: Connection, open_channel_id: int, besides: list[int]) -> list[Standing]:
+def _standings(connection: Connection, open_channel_id: int, besides: list[int]) -> list[OperatorNow]:
     rows = connection.execute(SQL["standings"], {"open_channel_id": open_channel_id, "besides": besides}).fetchall()
     return [_standing(row) for row in rows]
 
 
-def _standing(row: tuple[Any, ...]) -> Standing:
+def _standing(row: tuple[Any, ...]) -> OperatorNow:
     operator_id, name, position, availability, since, seen_at, load, limit, personal_load, personal_limit, checks = row
-    obstacle = None
-    if availability == "dismissed" or (checks and availability != "available"):
-        obstacle = availability
-    elif limit is not None and load >= limit:
-        obstacle = "at_limit"
-    elif personal_limit is not None and personal_load >= personal_limit:
-        obstacle = "at_personal_limit"
-    return Standing(
+    as_planned = RosterOperator(
+        operator_id=operator_id,
+        position=0,
+        turn=0,
+        held=load,
+        limit=limit,
+        personal_held=personal_load,
+        personal_limit=personal_limit,
+        unavailable=None if availability == AVAILABLE else PassedOver(availability),
+    )
+    return OperatorNow(
         operator=Reference(operator_id, name),
         position=position,
         availability=availability,
@@ -217,5 +222,5 @@ def _standing(row: tuple[Any, ...]) -> Standing:
         limit=limit,
         personal_load=personal_load,
         personal_limit=personal_limit,
-        obstacle=obstacle,
+        obstacle=as_planned.ineligible(checks),
     )
