@@ -58,12 +58,9 @@ def story_of(found: DialogNow) -> Tree:
     """All that was decided about a dialog, what happened, and what is so now."""
     dialog = found.dialog
     customer = quoted(dialog.customer) if dialog.customer else "a customer"
-    tree = Tree(
-        Text(
-            f"dialog {dialog.id} with {customer} (chat {dialog.chat_id}, {dialog.channel_kind}, {shown(dialog.channel_key)}),"
-            f" open channel {quoted(dialog.open_channel.name)}: {STATUSES[dialog.status]}"
-        )
-    )
+    place = f"chat {dialog.chat_id}, {dialog.channel_kind}, {shown(dialog.channel_key)}"
+    desk = f"open channel {quoted(dialog.open_channel.name)}"
+    tree = Tree(Text(f"dialog {dialog.id} with {customer} ({place}), {desk}: {STATUSES[dialog.status]}"))
     section(tree, "now", _now(found))
     section(tree, "clocks", (f"{clock(one.kind)}: {due(one.due_at, found.now)}" for one in dialog.clocks))
     decisions = tree.add(Text("why", style="bold"))
