@@ -22,7 +22,7 @@ STATUSES = {
     DialogStatus.CLOSED: "closed",
 }
 
-_REASONS = {
+REASONS = {
     "dismissed": "dismissed",
     "on_leave": "on leave",
     "workday_not_started": "workday not started, or over",
@@ -48,7 +48,7 @@ _CLOCKS = {
 
 def reason(code: str) -> str:
     """Why somebody was passed over (D12)."""
-    return _REASONS.get(code, code.replace("_", " "))
+    return REASONS.get(code, code.replace("_", " "))
 
 
 def clock(kind: str) -> str:
