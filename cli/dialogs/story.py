@@ -12,22 +12,14 @@ from cli.tracker.words import at, quoted
 from crm_store.views.backlogs import BacklogView, DialogNow
 from crm_store.views.dialogs import DecisionRecord, Dialog, Event
 
-_ACTS = {
-    "accept": "accepted it",
-    "answer": "accepted it by answering",
-    "take": "took it without being given it (D7)",
-    "transfer": "was given it by a transfer (D10)",
-    "reopen": "took it up again",
-}
-"""What a person did; by the decision's cause."""
-
 _RULES = {
     "D2": "got it by D2 (evenly): of all who could have it, {who} was given a dialog here longest ago",
     "D3": "got it by D3 (strictly): of all who could have it and had not let it pass, {who} is the first of the roster",
     "D4": "was the first to accept the offer (D4)",
     "D5": "keeps it (D5): nobody else could have it",
     "D9": "got it by D9: {who} is the customer's responsible person, and comes before the roster",
-    "D10": "was given it by a transfer (D10)",
+    "take": "took it, which nobody decided but the one who took it (D7)",
+    "transfer": "was given it by a transfer (D10)",
 }
 
 _CAUSES = {
@@ -44,6 +36,12 @@ _HAPPENED = {
     "answer": "answered",
     "take": "took it",
     "transfer": "transferred it",
+    "pin": "pinned it",
+    "unpin": "unpinned it",
+    "spam": "marked it as spam",
+    "unanswered": "nobody answered in time: marked as unanswered (S2)",
+    "auto_close": "idle since the operator's last message: closed by itself (S3)",
+    "closing": "the time for the customer to come back is over (S4)",
     "close": "closed",
     "reopen": "reopened",
     "operator_unavailable": "the operator was not there when the customer wrote: back to the backlog",
@@ -116,7 +114,7 @@ def _decision(decision: DecisionRecord) -> str:
     if decision.chosen is None:
         return f"offered to all who could have it ({shown(decision.rule)})"
     who = shown(decision.chosen.name)
-    words = _ACTS.get(decision.cause) or _RULES.get(decision.rule)
+    words = _RULES.get(decision.rule)
     said = f"{who} " + (
         words.format(who=who) if words else f"got it by {shown(decision.rule)}, {shown(decision.cause)}"
     )
@@ -142,7 +140,7 @@ def _event(event: Event, names: dict[str, str]) -> str:
 
 
 def _what(event: Event) -> str:
-    if event.cause in _RULES:
+    if event.cause.startswith("D") and event.cause in _RULES:
         return f"{'offered' if event.operator is None else 'given'} by {event.cause}"
     return _HAPPENED.get(event.cause, shown(event.cause.replace("_", " ")))
 

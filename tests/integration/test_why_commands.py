@@ -133,10 +133,9 @@ def test_a_record_and_its_plan_are_one_answer(desk: Desk, command: CommandLine) 
         ("D2", "handover", "did not react in time"),
         ("D3", "skip", "skipped it"),
         ("D5", "handover", "Ann keeps it (D5): nobody else could have it"),
-        ("D4", "accept", "Ann accepted it"),
-        ("D7", "take", "Ann took it without being given it (D7)"),
-        ("D10", "transfer", "Ann was given it by a transfer (D10)"),
-        ("D4", "waiting", "Ann was the first to accept the offer (D4)"),
+        ("D4", "accept", "Ann was the first to accept the offer (D4)"),
+        ("take", "take", "Ann took it, which nobody decided but the one who took it (D7)"),
+        ("transfer", "transfer", "Ann was given it by a transfer (D10)"),
         ("D99", "moon", "Ann got it by D99, moon"),
     ],
 )
