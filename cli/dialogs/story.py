@@ -41,7 +41,7 @@ _HAPPENED = {
     "spam": "marked it as spam",
     "unanswered": "nobody answered in time: marked as unanswered (S2)",
     "auto_close": "idle since the operator's last message: closed by itself (S3)",
-    "closing": "the time for the customer to come back is over (S4)",
+    "closing_over": "the time for the customer to come back is over (S4)",
     "close": "closed",
     "reopen": "reopened",
     "operator_unavailable": "the operator was not there when the customer wrote: back to the backlog",
@@ -135,8 +135,18 @@ def _event(event: Event, names: dict[str, str]) -> str:
     if event.was_operator != event.operator:
         before, after = (shown(one.name) if one else "nobody" for one in (event.was_operator, event.operator))
         said += f", {before} -> {after}"
-    told = {name: value for name, value in event.details.items() if name != "rule"}
-    return said + (shown(f" ({', '.join(f'{name} {value}' for name, value in told.items())})") if told else "")
+    told = ", ".join(_detail(name, value) for name, value in event.details.items() if name != "rule")
+    return f"{said} ({told})" if told else said
+
+
+def _detail(name: str, value: object) -> str:
+    match name:
+        case "handover_after":
+            return f"{shown(value)} s to react"
+        case "over_limit":
+            return "above a limit"
+        case _:
+            return f"{shown(name.replace('_', ' '))} {shown(value)}"
 
 
 def _what(event: Event) -> str:

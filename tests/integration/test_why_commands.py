@@ -167,7 +167,7 @@ def test_marks_clocks_and_a_foreign_name(desk: Desk, command: CommandLine) -> No
     for words in ("pinned", "marked as spam", "marked as unanswered (S2)", "above a limit (D7)"):
         assert words in output
     assert "auto-close (S3): overdue by 2 h" in output
-    assert "Ann: pin (key k-1)" in output
+    assert "Ann: pinned it (key k-1)" in output
     listed = command.done("dialogs", "list")
     assert "assigned, pinned, spam, unanswered, above a limit" in listed
     assert "\x1b" not in listed
