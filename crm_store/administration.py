@@ -174,7 +174,6 @@ def welcome(connection: Connection, open_channel_ids: Sequence[int]) -> None:
     timers.set_backlogs(connection, set(open_channel_ids), 0.0)
 
 
-def dismiss(connection: Connection, operator: KnownOperator) -> None:
-    """He gets no more dialogs, and his token stops working (D6). What he has stays his for now."""
-    lock(connection, desks.open_channels_of(connection, operator.id), [operator.id])
-    write_operator(connection, operator.name, operator.personal_limit, None, dismissed=True)
+def dismiss(connection: Connection, operator_id: int) -> None:
+    """A locked operator gets no more dialogs, and his token is void (D6). `presence.settle` hands back what he has."""
+    connection.execute(_SQL["dismiss"], {"operator_id": operator_id})

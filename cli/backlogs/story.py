@@ -11,6 +11,7 @@ from cli.tracker.opening import shown
 from cli.tracker.words import at, quoted
 from crm_store.views.backlogs import BacklogView, OperatorNow, Waiting
 from tracker.dialogs import DialogStatus
+from tracker.presence import Availability
 
 
 def story_of(backlog: BacklogView) -> Tree:
@@ -53,7 +54,9 @@ def _dialog(backlog: BacklogView, waiting: Waiting) -> str:
 def _roster(backlog: BacklogView) -> Iterator[str]:
     """Those who may be given something first: they are the ones to be asked about."""
     roster = [one for one in backlog.operators if one.position is not None]
-    in_order = sorted(roster, key=lambda one: (one.obstacle is not None, one.availability != "available"))
+    in_order = sorted(
+        roster, key=lambda one: (one.obstacle is not None, one.availability is not Availability.AVAILABLE)
+    )
     for one in in_order[:MOST_NAMED]:
         yield _operator(one, backlog)
     if len(in_order) > MOST_NAMED:

@@ -7,6 +7,8 @@ from cli.tracker.opening import shown
 from crm_store.views import Reference
 from crm_store.views.backlogs import BacklogView, OperatorNow, Verdict
 from tracker.dialogs import DialogStatus
+from tracker.distribution import PassedOver
+from tracker.presence import Availability
 
 MOST_NAMED = 20
 """Operators who are named for one reason; of more only the number is told."""
@@ -87,7 +89,7 @@ def by_reason(passed_over: Mapping[str, Sequence[Reference]], not_named: Mapping
 
 def standing(one: OperatorNow, now: datetime) -> str:
     """What somebody is doing, and what he has."""
-    said = f"available{_since(one, now)}" if one.availability == "available" else _absence(one, now)
+    said = f"available{_since(one, now)}" if one.availability is Availability.AVAILABLE else _absence(one, now)
     said += f", {_load(one.load, one.limit)} here"
     if one.personal_limit is not None or one.personal_load != one.load:
         said += f", {_load(one.personal_load, one.personal_limit)} over all"
@@ -138,20 +140,20 @@ def count(number: int, what: str) -> str:
 
 
 def _full(backlog: BacklogView) -> str:
-    full = [one for one in backlog.operators if one.obstacle in ("at_limit", "at_personal_limit")]
+    full = [one for one in backlog.operators if one.obstacle in (PassedOver.AT_LIMIT, PassedOver.AT_PERSONAL_LIMIT)]
     full = [one for one in full if one.position is not None]
     who = "the only available operator is" if len(full) == 1 else f"all {len(full)} available operators are"
-    limits = {(one.obstacle, one.limit if one.obstacle == "at_limit" else one.personal_limit) for one in full}
+    limits = {(one.obstacle, one.limit if one.obstacle is PassedOver.AT_LIMIT else one.personal_limit) for one in full}
     if len(limits) == 1:
         ((code, limit),) = limits
-        which = "limit" if code == "at_limit" else "personal limit"
+        which = "limit" if code is PassedOver.AT_LIMIT else "personal limit"
         return f"{who} at {'the' if len(full) == 1 else 'their'} {which} of {limit}"
     return f"{who} at a limit, of this open channel or their own"
 
 
 def _absence(one: OperatorNow, now: datetime) -> str:
     said = reason(one.availability) + _since(one, now)
-    if one.availability == "offline":
+    if one.availability is Availability.OFFLINE:
         said += f", last heard of {span(one.seen_at, now)} ago" if one.seen_at else ", never heard of"
     return said
 

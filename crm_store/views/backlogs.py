@@ -8,12 +8,12 @@ from typing import Any
 
 from crm_store.chats import read_settings
 from crm_store.database import Connection
-from crm_store.seats import AVAILABLE
 from crm_store.views import SQL, Reference, dialogs, names, reference
 from crm_store.views.dialogs import Dialog
 from tracker.channels import Distribution
 from tracker.dialogs import WAITING, DialogStatus
 from tracker.distribution import PassedOver, RosterOperator
+from tracker.presence import Availability
 
 
 class Verdict(StrEnum):
@@ -40,7 +40,7 @@ class OperatorNow:
 
     operator: Reference
     position: int | None
-    availability: str
+    availability: Availability
     since: datetime | None
     seen_at: datetime | None
     load: int
@@ -210,12 +210,12 @@ def _standing(row: tuple[Any, ...]) -> OperatorNow:
         limit=limit,
         personal_held=personal_load,
         personal_limit=personal_limit,
-        unavailable=None if availability == AVAILABLE else PassedOver(availability),
+        unavailable=None if availability == Availability.AVAILABLE else PassedOver(availability),
     )
     return OperatorNow(
         operator=Reference(operator_id, name),
         position=position,
-        availability=availability,
+        availability=Availability(availability),
         since=since,
         seen_at=seen_at,
         load=load,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.desks import Desk, problem_of, typed_email, typed_phone
+from tracker.access import Role, Scope
 from tracker.identifiers import Evidence, messenger, phone
 from tracker.messages import MessageKind
 
@@ -338,6 +339,25 @@ def test_a_backlog_says_why_nobody_has_it(desk: Desk) -> None:
     assert (standing["load"], standing["limit"], standing["personal_limit"]) == (0, 2, None)
     assert found["next_try_at"] > found["now"]
     assert not_found(desk, "/api/open-channels/999/backlog") == "unknown_open_channel"
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "reason"),
+    [
+        (Role.OPERATOR, Scope.ANY, "supervisors_only"),
+        (Role.SUPERVISOR, Scope.OWN, "out_of_scope"),
+        (Role.SUPERVISOR, Scope.DEPARTMENT, ""),
+        (Role.ADMINISTRATOR, None, ""),
+    ],
+)
+def test_who_sees_a_backlog(desk: Desk, role: Role, scope: Scope | None, reason: str) -> None:
+    """Loads and customers' names are for supervisors, as far as what waits there is within their reach."""
+    ann, sue = desk.operator("ann", online=False), desk.operator("sue", role=role, scope=scope)
+    desk.department("sales", [ann], [sue])
+    path = f"/api/open-channels/{desk.open_channel('desk', [ann])}/backlog"
+    response = desk.as_operator("sue").get(path)
+    assert (problem_of(response)["reason"] if response.status_code == 403 else "") == reason
+    assert response.status_code == (403 if reason else 200)
 
 
 def test_a_dialog_shows_its_clocks_and_marks(desk: Desk) -> None:

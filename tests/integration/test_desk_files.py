@@ -10,8 +10,10 @@ import yaml
 
 from crm_store import administration, desks, timers
 from crm_store.database import DatabaseOptions, Session
+from crm_store.desks import KnownCaller
 from crm_store.secrets import SecretBox, hash_token
 from tests.commands import SECRET_KEY, command
+from tracker.access import Role
 
 pytestmark = pytest.mark.integration
 
@@ -125,8 +127,9 @@ def test_a_token_and_secrets_from_outside_are_taken(command, database_url):
     assert "anns-token" not in said
     assert "provider-secret" not in said
     with Session(DatabaseOptions(database_url, "test")).transaction() as connection:
-        assert desks.operator_by_token(connection, hash_token("anns-token-that-is-long-enough")) == (1, "Ann")
+        known = desks.operator_by_token(connection, hash_token("anns-token-that-is-long-enough"))
         (channel,) = desks.read_channels(connection, BOX)
+    assert known == KnownCaller(1, "Ann", Role.OPERATOR, None)
     assert channel.secrets == ("provider-secret",)
     assert command.done("apply", "desk.yaml") == "nothing to change\n"
 

@@ -9,6 +9,7 @@ from crm_store.views import Reference
 from crm_store.views.backlogs import BacklogView, OperatorNow, Verdict
 from tracker.channels import Distribution
 from tracker.distribution import PassedOver
+from tracker.presence import Availability
 
 pytestmark = pytest.mark.unit
 
@@ -20,7 +21,7 @@ def operator(number: int, obstacle: PassedOver | None = None, availability: str 
     return OperatorNow(
         operator=Reference(number, f"operator {number}"),
         position=number,
-        availability=availability,
+        availability=Availability(availability),
         obstacle=obstacle,
         **given,
     )
