@@ -64,5 +64,9 @@ def _roster(backlog: BacklogView) -> Iterator[str]:
 
 
 def _operator(one: OperatorNow, backlog: BacklogView) -> str:
-    why = "may be given dialogs" if one.obstacle is None else f"not now, {reason(one.obstacle)}"
-    return f"{shown(one.operator.name)}: {why} -- {standing(one, backlog.now)}"
+    said = standing(one, backlog.now)
+    if one.obstacle is None:
+        said = f"may be given dialogs -- {said}"
+    elif one.obstacle.value != one.availability.value:
+        said = f"{reason(one.obstacle)} -- {said}"
+    return f"{shown(one.operator.name)}: {said}"

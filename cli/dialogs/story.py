@@ -13,7 +13,7 @@ from crm_store.views.backlogs import BacklogView, DialogNow
 from crm_store.views.dialogs import DecisionRecord, Dialog, Event
 
 _RULES = {
-    "D2": "got it by D2 (evenly): of all who could have it, {who} was given a dialog here longest ago",
+    "D2": "got it by D2 (evenly): of all who could have it, {who} has gone longest without being given one here",
     "D3": "got it by D3 (strictly): of all who could have it and had not let it pass, {who} is the first of the roster",
     "D4": "was the first to accept the offer (D4)",
     "D5": "keeps it (D5): nobody else could have it",
