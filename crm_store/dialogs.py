@@ -388,6 +388,11 @@ def answered(connection: Connection, dialog_id: int) -> None:
     connection.execute(_SQL["answered"], {"dialog_id": dialog_id})
 
 
+def begin_closing(connection: Connection, dialog_id: int) -> None:
+    """The locked dialog is closing: its operator has done with it, and so had it accepted (S4)."""
+    connection.execute(_SQL["begin_closing"], {"dialog_id": dialog_id})
+
+
 def close(connection: Connection, dialog_ids: Collection[int], *, spam: bool = False) -> None:
     """The locked dialogs are over, and so are their clocks."""
     connection.execute(_SQL["close_some"], {"dialog_ids": sorted(dialog_ids), "spam": spam})

@@ -210,6 +210,9 @@ UPDATE dialogs SET unanswered_at = now() WHERE id = ANY(%(dialog_ids)s)
 -- name: answered
 UPDATE dialogs SET status = 'awaiting_customer', answered_at = now() WHERE id = %(dialog_id)s
 
+-- name: begin_closing
+UPDATE dialogs SET status = 'closing', accepted_at = coalesce(accepted_at, now()) WHERE id = %(dialog_id)s
+
 -- name: close_some
 UPDATE dialogs SET status = 'closed', closed_at = now(), spam = spam OR %(spam)s WHERE id = ANY(%(dialog_ids)s)
 
