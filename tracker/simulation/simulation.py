@@ -1,0 +1,505 @@
+"""The simulation: what happens in the order of time, and what follows from it.
+
+It is driven from outside: each arrival is handed in, in the order of time, so that a recording of any length is never
+held at once, and several simulations can share one reading of it.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from tracker.channels import Distribution
+from tracker.dialogs import DialogStatus, is_unanswered
+from tracker.distribution import Decision, PassedOver, plan
+from tracker.simulation.configuration import Configuration, SimulatedOpenChannel
+from tracker.simulation.figures import Figures
+from tracker.simulation.presence import Changes, presence_of, returns_dialogs
+from tracker.simulation.recording import Arrival, OpenDialog, Recording, Turn
+from tracker.simulation.world import Desk, Dialog, Operator, Seat
+
+_GONE = frozenset({PassedOver.OFFLINE, PassedOver.WORKDAY_NOT_STARTED, PassedOver.ON_LEAVE, PassedOver.DISMISSED})
+"""Merely unavailable, as D11 has it; away and paused are not gone."""
+
+_COURSE, _PRESENCE, _PRESENT, _ACCEPT, _HANDOVER = range(5)
+"""What comes first at one moment: slots become free before they are given away, and an acceptance is in time."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Scheduled:
+    at: float
+    kind: int
+    number: int
+    happens: Callable[[], None] = field(compare=False)
+    dialog: Dialog | None = field(default=None, compare=False)
+    edition: int = field(default=0, compare=False)
+
+    @property
+    def is_void(self) -> bool:
+        return self.dialog is not None and self.dialog.edition != self.edition
+
+
+class Simulation:
+    """One period under one configuration. Hand in all arrivals, then take the figures, once."""
+
+    def __init__(self, recording: Recording, configuration: Configuration) -> None:
+        self._recording = recording
+        self._configuration = configuration
+        self._now = 0.0
+        self._number = 0
+        self._age = 0
+        self._agenda: list[_Scheduled] = []
+        self._operators: dict[int, Operator] = {}
+        self._wanted: dict[int, dict[int, Dialog]] = {}
+        self._freed: list[Desk] = []
+        self._presence = self._presences()
+        self._desks = {one.id: self._make_desk(one) for one in configuration.open_channels.values()}
+        for operator_id in self._presence:
+            self._operator(operator_id)
+        self._begin()
+
+    # The beginning
+
+    def _presences(self) -> dict[int, Changes]:
+        configuration = self._configuration
+        ids = {one for open_channel in configuration.open_channels.values() for one in open_channel.roster}
+        return presence_of(self._recording.presence, sorted({*ids, *self._recording.presence}))
+
+    def _operator(self, operator_id: int) -> Operator:
+        """Who is known by nothing but a dialog that he has, or that prefers him, is as present as a newcomer."""
+        if operator_id in self._operators:
+            return self._operators[operator_id]
+        if operator_id not in self._presence:
+            self._presence |= presence_of(self._recording.presence, [operator_id])
+        changes = self._presence[operator_id]
+        started = [why for at, why in changes[1:] if at <= self._now]
+        unavailable = started[-1] if started else changes[0][1]
+        if operator_id in self._configuration.dismissed:
+            unavailable = PassedOver.DISMISSED
+        limit = self._configuration.personal_limits.get(operator_id)
+        operator = self._operators[operator_id] = Operator(operator_id, limit, unavailable)
+        if operator_id not in self._configuration.dismissed:
+            for number in range(1, len(changes)):
+                if changes[number][0] > self._now:
+                    self._schedule_presence(operator, changes, number)
+        return operator
+
+    def _schedule_presence(self, operator: Operator, changes: Changes, number: int) -> None:
+        at, _ = changes[number]
+        if at < self._recording.length:
+            self._schedule(at, _PRESENCE, lambda: self._presence_changes(operator, changes, number))
+
+    def _make_desk(self, open_channel: SimulatedOpenChannel) -> Desk:
+        seats = {}
+        for position, operator_id in enumerate(open_channel.roster):
+            turn = self._recording.turns.get((open_channel.id, operator_id), Turn())
+            seats[operator_id] = Seat(self._operator(operator_id), position, turn.turn, turn.given)
+        turn_now = max((max(seat.turn, seat.given) for seat in seats.values()), default=0)
+        desk = Desk(open_channel.id, open_channel.settings, open_channel.active, turn_now, seats)
+        for seat in seats.values():
+            seat.operator.desks.append(desk)
+        return desk
+
+    def _begin(self) -> None:
+        """What was open: in the order of age; holders keep theirs, but for those who have left (D11)."""
+        for open_dialog in sorted(
+            self._recording.open_dialogs, key=lambda one: (one.arrival.at, one.arrival.dialog_id)
+        ):
+            self._resume(open_dialog)
+        for desk in self._desks.values():
+            self._serve(desk)
+        for operator in list(self._operators.values()):
+            self._note_limits(operator)
+
+    def _resume(self, was: OpenDialog) -> None:
+        dialog = self._make_dialog(was.arrival)
+        if dialog is None:
+            return
+        dialog.arrived_within = False
+        dialog.first = was.first
+        dialog.passed_by = set(was.passed_by)
+        desk, holder_id = dialog.desk, was.holder_id
+        if was.accepted_at is not None:
+            dialog.ever_accepted = True
+            dialog.progress = -was.accepted_at
+            dialog.step = sum(after <= dialog.progress for after, _ in dialog.course)
+            dialog.answered = any(
+                status is DialogStatus.AWAITING_CUSTOMER for _, status in dialog.course[: dialog.step]
+            )
+        stays = holder_id in desk.seats or (holder_id is not None and holder_id == was.arrival.responsible_id)
+        if holder_id is None or not stays or holder_id in self._configuration.dismissed:
+            self._waits(dialog)
+            return
+        self._hold(
+            dialog, self._operator(holder_id), was.status if was.accepted_at is not None else DialogStatus.ASSIGNED
+        )
+        if was.accepted_at is not None:
+            self._go_on(dialog)
+        else:
+            self._watch(dialog, holder_id, was.assigned_at)
+
+    def _make_dialog(self, arrival: Arrival) -> Dialog | None:
+        """None if no open channel of the configuration takes it (C5)."""
+        open_channel_id = self._configuration.moved.get(arrival.channel_id, arrival.open_channel_id)
+        desk = self._desks.get(open_channel_id)
+        if desk is None or not desk.active:
+            return None
+        self._age += 1
+        return Dialog(arrival, desk, self._age, self._recording.course_of(arrival))
+
+    # From outside
+
+    def arrive(self, arrival: Arrival) -> None:
+        """The next dialog begins; none is older than the one before."""
+        self._run(arrival.at)
+        self._now = max(self._now, arrival.at)
+        dialog = self._make_dialog(arrival)
+        if dialog is not None:
+            dialog.desk.tally.arrivals += 1
+            self._waits(dialog)
+            self._serve(dialog.desk)
+
+    def finish(self) -> Figures:
+        """The period is over."""
+        self._run(self._recording.length)
+        self._now = self._recording.length
+        for operator in self._operators.values():
+            for desk in operator.desks:
+                seat = desk.seats[operator.id]
+                if seat.full_since is not None:
+                    desk.tally.of(operator.id).seconds_at_limit += self._now - seat.full_since
+            for dialog in operator.dialogs.values():
+                dialog.desk.tally.cut_off += 1
+        for desk in self._desks.values():
+            desk.tally.never_assigned = desk.waiting
+            for operator_id in desk.seats:
+                desk.tally.of(operator_id)
+        return Figures({one: desk.tally.figures(limits=True) for one, desk in self._desks.items()})
+
+    # The agenda
+
+    def _run(self, until: float) -> None:
+        while self._agenda and self._agenda[0].at <= until:
+            next_one = heapq.heappop(self._agenda)
+            if next_one.is_void:
+                continue
+            self._now = max(self._now, next_one.at)
+            next_one.happens()
+
+    def _schedule(self, at: float, kind: int, happens: Callable[[], None], dialog: Dialog | None = None) -> None:
+        self._number += 1
+        edition = 0 if dialog is None else dialog.edition
+        heapq.heappush(self._agenda, _Scheduled(at, kind, self._number, happens, dialog, edition))
+
+    # Distribution
+
+    def _serve(self, desk: Desk) -> None:
+        """Distribute what waits, and what is to be handed on, as far as there are slots (D5, D8)."""
+        while True:
+            due, desk.due = desk.due, {}
+            queued = desk.oldest(self._takes(desk))
+            named = {one.arrival.dialog_id: one for one in (*due.values(), *queued, *self._preferring(desk))}
+            dialogs = sorted(named.values(), key=lambda one: one.age)
+            holders = [self._operators[one.holder_id] for one in dialogs if one.holder_id is not None]
+            if not dialogs or not self._plan(desk, dialogs):
+                break
+            losers = [one for one in holders if one.personal_limit is not None]
+            for other in sorted({each.id: each for one in losers for each in one.desks if each is not desk}.items()):
+                self._freed.append(other[1])
+        desk.tally.longest_backlog = max(desk.tally.longest_backlog, desk.waiting)
+        while self._freed:
+            freed = self._freed.pop(0)
+            self._take_offers(freed)
+            self._serve(freed)
+
+    def _takes(self, desk: Desk) -> int:
+        """How many queued dialogs a plan may find operators for; offers use up no slots (D4)."""
+        if not desk.any_queued:
+            return 0
+        slots = desk.slots(desk.waiting)
+        return desk.waiting if slots and desk.settings.distribution is Distribution.ALL else slots
+
+    def _preferring(self, desk: Desk) -> Iterable[Dialog]:
+        """Queued dialogs whose responsible person has room; he need not be on the roster (D9)."""
+        if not desk.settings.to_responsible:
+            return
+        for operator_id, dialogs in self._wanted.items():
+            if dialogs and desk.has_room(self._operator(operator_id)):
+                here = (one for one in dialogs.values() if one.desk is desk and operator_id not in one.passed_by)
+                free = desk.snapshot(self._operator(operator_id)).free
+                yield from heapq.nsmallest(free, here, key=lambda one: one.age)
+
+    def _plan(self, desk: Desk, dialogs: list[Dialog]) -> bool:
+        """Plan with the product's own policies, and carry it out. Returns whether anybody was given anything."""
+        waiting = [one.as_waiting() for one in dialogs]
+        preferred = sorted({one.preferred_id for one in waiting if one.preferred_id is not None})
+        made = plan(
+            desk.settings.distribution,
+            waiting,
+            desk.candidates(dialogs),
+            desk.turn,
+            desk.settings.check_availability,
+            responsible=[desk.snapshot(self._operator(one)) for one in preferred],
+        )
+        desk.note_turns(dict(made.turns), made.turn)
+        for dialog, decision in zip(dialogs, made.decisions, strict=True):
+            self._carry_out(dialog, decision)
+        return any(one.operator_id is not None for one in made.decisions)
+
+    def _carry_out(self, dialog: Dialog, decision: Decision) -> None:
+        if decision.kept:
+            self._kept(dialog)
+            return
+        if decision.operator_id is None and not decision.offered:
+            return
+        holder_id = dialog.holder_id
+        if holder_id is not None:
+            if dialog.status is DialogStatus.ASSIGNED:
+                dialog.passed_by.add(holder_id)
+                dialog.let_pass.add(holder_id)
+                dialog.desk.tally.of(holder_id).handovers_lost += 1
+            self._release(dialog)
+        if decision.restarted:
+            dialog.passed_by.clear()
+        if decision.operator_id is None:
+            self._offer(dialog)
+        else:
+            self._assign(dialog, self._operator(decision.operator_id))
+
+    def _kept(self, dialog: Dialog) -> None:
+        """Nobody else can have it: his clock starts again, and now he accepts it (D5)."""
+        if dialog.status is DialogStatus.ASSIGNED and dialog.holder_id is not None:
+            holder_id = dialog.holder_id
+            was_expected = self._reaction(dialog, holder_id) is not None
+            dialog.let_pass.add(holder_id)
+            if was_expected:
+                self._schedule(
+                    self._now + dialog.desk.settings.handover_after, _HANDOVER, lambda: self._is_due(dialog), dialog
+                )
+            else:
+                self._watch(dialog, holder_id, self._now)
+
+    def _assign(self, dialog: Dialog, operator: Operator) -> None:
+        self._count_assignment(dialog, operator)
+        self._no_longer_waits(dialog)
+        self._hold(dialog, operator, DialogStatus.ASSIGNED)
+        self._watch(dialog, operator.id, self._now)
+
+    def _count_assignment(self, dialog: Dialog, operator: Operator) -> None:
+        waited = self._now - dialog.arrival.at if dialog.arrived_within else None
+        dialog.desk.tally.assigned(operator.id, waited, first=dialog.first)
+        dialog.first = False
+
+    def _watch(self, dialog: Dialog, operator_id: int, since: float) -> None:
+        """He accepts it in his time, or loses it."""
+        reaction = self._reaction(dialog, operator_id)
+        if reaction is not None:
+            self._schedule(max(self._now, since + reaction), _ACCEPT, lambda: self._accept(dialog), dialog)
+        due = max(self._now, since + dialog.desk.settings.handover_after)
+        self._schedule(due, _HANDOVER, lambda: self._is_due(dialog), dialog)
+
+    def _reaction(self, dialog: Dialog, operator_id: int) -> float | None:
+        """Seconds until he accepts; None if he lets it pass, as he really did. Nobody lets one dialog pass twice."""
+        arrival = dialog.arrival
+        if operator_id in arrival.let_pass and operator_id not in dialog.let_pass:
+            return None
+        reaction = arrival.accepted_after if not dialog.ever_accepted else None
+        if reaction is None:
+            reaction = self._recording.reaction_of(operator_id)
+        return min(reaction, dialog.desk.settings.handover_after) if operator_id in dialog.let_pass else reaction
+
+    def _is_due(self, dialog: Dialog) -> None:
+        dialog.desk.due[dialog.arrival.dialog_id] = dialog
+        self._serve(dialog.desk)
+
+    # Offers, by D4
+
+    def _offer(self, dialog: Dialog) -> None:
+        if not dialog.waits:
+            dialog.desk.waiting += 1
+        self._unwanted(dialog)
+        dialog.edition += 1
+        dialog.status = DialogStatus.OFFERED
+        reaction = dialog.arrival.accepted_after if not dialog.ever_accepted else None
+        if reaction is None:
+            reaction = self._recording.reaction_of(None)
+        self._schedule(self._now + reaction, _ACCEPT, lambda: self._offer_is_ready(dialog), dialog)
+
+    def _offer_is_ready(self, dialog: Dialog) -> None:
+        dialog.desk.ready[dialog.arrival.dialog_id] = dialog
+        self._take_offers(dialog.desk)
+
+    def _take_offers(self, desk: Desk) -> None:
+        """Offers that are ready, the oldest first, go to the eligible operator with the least load."""
+        for dialog in sorted(desk.ready.values(), key=lambda one: one.age):
+            if dialog.arrival.dialog_id not in desk.ready:
+                continue  # taken by what followed from another
+            eligible = [seat for seat in desk.seats.values() if desk.has_room(seat.operator)]
+            if not eligible:
+                return
+            seat = min(eligible, key=lambda one: (desk.held.get(one.operator.id, 0), one.position))
+            self._count_assignment(dialog, seat.operator)
+            self._no_longer_waits(dialog)
+            self._hold(dialog, seat.operator, DialogStatus.ASSIGNED)
+            self._accept(dialog)
+
+    # What holders do
+
+    def _accept(self, dialog: Dialog) -> None:
+        assert dialog.holder_id is not None  # noqa: S101  nobody else accepts
+        if dialog.arrived_within and not dialog.ever_accepted:
+            waited = self._now - dialog.arrival.at
+            dialog.desk.tally.of(dialog.holder_id).to_acceptance.append(waited)
+        dialog.ever_accepted = True
+        dialog.edition += 1
+        self._become(dialog, DialogStatus.ACCEPTED)
+        self._go_on(dialog)
+
+    def _go_on(self, dialog: Dialog) -> None:
+        """Its course goes on where it was."""
+        dialog.resumed_at = self._now
+        self._schedule_step(dialog)
+
+    def _schedule_step(self, dialog: Dialog) -> None:
+        if dialog.step < len(dialog.course):
+            after, _ = dialog.course[dialog.step]
+            at = dialog.resumed_at + max(0.0, after - dialog.progress)
+            self._schedule(at, _COURSE, lambda: self._step(dialog), dialog)
+
+    def _step(self, dialog: Dialog) -> None:
+        after, status = dialog.course[dialog.step]
+        dialog.step += 1
+        dialog.progress = max(dialog.progress, after)
+        dialog.resumed_at = self._now
+        if status is DialogStatus.CLOSED:
+            self._close(dialog)
+            return
+        self._become(dialog, status)
+        self._schedule_step(dialog)
+        if status is DialogStatus.AWAITING_OPERATOR:
+            self._customer_wrote(dialog)
+
+    def _customer_wrote(self, dialog: Dialog) -> None:
+        """D11: from somebody who is merely gone it is handed on."""
+        assert dialog.holder_id is not None  # noqa: S101  its course goes on
+        operator = self._operators[dialog.holder_id]
+        if operator.unavailable in _GONE and dialog.desk.is_absent(operator):
+            self._is_due(dialog)
+
+    def _become(self, dialog: Dialog, status: DialogStatus) -> None:
+        dialog.status = status
+        dialog.answered = dialog.answered or status is DialogStatus.AWAITING_CUSTOMER
+        self._recount(dialog)
+
+    def _close(self, dialog: Dialog) -> None:
+        holder = self._release(dialog)
+        dialog.edition += 1
+        dialog.status = DialogStatus.CLOSED
+        self._slot_is_free(holder, dialog.desk)
+
+    # Loads, by D7
+
+    def _hold(self, dialog: Dialog, operator: Operator, status: DialogStatus) -> None:
+        dialog.edition += 1
+        dialog.status = status
+        dialog.holder_id = operator.id
+        operator.dialogs[dialog.arrival.dialog_id] = dialog
+        dialog.counts = dialog.counts_as()
+        if dialog.counts:
+            self._load(dialog.desk, operator, 1)
+
+    def _release(self, dialog: Dialog) -> Operator:
+        """Its holder has it no more."""
+        assert dialog.holder_id is not None  # noqa: S101  by the callers
+        holder = self._operators[dialog.holder_id]
+        del holder.dialogs[dialog.arrival.dialog_id]
+        if dialog.counts:
+            self._load(dialog.desk, holder, -1)
+        dialog.counts, dialog.holder_id = False, None
+        if dialog.status is not DialogStatus.ASSIGNED and dialog.resumed_at < self._now:
+            dialog.progress += self._now - dialog.resumed_at
+        return holder
+
+    def _recount(self, dialog: Dialog) -> None:
+        if dialog.holder_id is None or dialog.counts == (counts := dialog.counts_as()):
+            return
+        dialog.counts = counts
+        holder = self._operators[dialog.holder_id]
+        self._load(dialog.desk, holder, 1 if counts else -1)
+        if not counts:
+            self._slot_is_free(holder, dialog.desk)
+
+    def _load(self, desk: Desk, operator: Operator, change: int) -> None:
+        desk.held[operator.id] = desk.held.get(operator.id, 0) + change
+        operator.personal_held += change
+        self._note_limits(operator)
+
+    def _note_limits(self, operator: Operator) -> None:
+        for desk in operator.desks:
+            seat = desk.seats[operator.id]
+            full = operator.is_full(desk) and not desk.is_absent(operator)
+            if full and seat.full_since is None:
+                seat.full_since = self._now
+                desk.tally.of(operator.id).times_at_limit += 1
+            elif not full and seat.full_since is not None:
+                desk.tally.of(operator.id).seconds_at_limit += self._now - seat.full_since
+                seat.full_since = None
+
+    def _slot_is_free(self, operator: Operator, desk: Desk) -> None:
+        """What waits is tried at once, wherever he could be given it (D8)."""
+        desks = {desk.id: desk}
+        if operator.personal_limit is not None:
+            desks |= {one.id: one for one in operator.desks}
+        desks |= {one.desk.id: one.desk for one in self._wanted.get(operator.id, {}).values()}
+        for _, one in sorted(desks.items()):
+            self._take_offers(one)
+            self._serve(one)
+
+    # The backlog
+
+    def _waits(self, dialog: Dialog) -> None:
+        dialog.edition += 1
+        dialog.status = DialogStatus.QUEUED
+        dialog.desk.waiting += 1
+        dialog.desk.queue(dialog)
+        if dialog.desk.settings.to_responsible and dialog.arrival.responsible_id is not None:
+            self._wanted.setdefault(dialog.arrival.responsible_id, {})[dialog.arrival.dialog_id] = dialog
+
+    def _no_longer_waits(self, dialog: Dialog) -> None:
+        if dialog.waits:
+            dialog.desk.waiting -= 1
+        dialog.desk.ready.pop(dialog.arrival.dialog_id, None)
+        self._unwanted(dialog)
+
+    def _unwanted(self, dialog: Dialog) -> None:
+        responsible_id = dialog.arrival.responsible_id
+        if responsible_id is not None:
+            self._wanted.get(responsible_id, {}).pop(dialog.arrival.dialog_id, None)
+
+    # Presence, by D6 and D11
+
+    def _presence_changes(self, operator: Operator, changes: Changes, number: int) -> None:
+        _, operator.unavailable = changes[number]
+        self._note_limits(operator)
+        everything = operator.unavailable is PassedOver.DISMISSED
+        if everything or returns_dialogs(changes, number, self._recording.length):
+            self._hand_back(operator, everything=everything)
+        if operator.unavailable is None:  # and all who come at this moment are there before any is given something
+            self._schedule(self._now, _PRESENT, lambda: self._is_there(operator))
+
+    def _is_there(self, operator: Operator) -> None:
+        desks = [*operator.desks, *(one.desk for one in self._wanted.get(operator.id, {}).values())]
+        for _, desk in sorted({one.id: one for one in desks}.items()):
+            self._take_offers(desk)
+            self._serve(desk)
+
+    def _hand_back(self, operator: Operator, *, everything: bool) -> None:
+        touched = {}
+        for dialog in list(operator.dialogs.values()):
+            if everything and dialog.status is DialogStatus.CLOSING:
+                self._close(dialog)
+            elif everything or is_unanswered(dialog.status, answered=dialog.answered):
+                self._release(dialog)
+                self._waits(dialog)
+                touched[dialog.desk.id] = dialog.desk
+        for _, desk in sorted(touched.items()):
+            self._serve(desk)
