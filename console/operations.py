@@ -167,7 +167,7 @@ def _free_slot(connection: Connection, dialog: LockedDialog, operator: Operator,
     if not counted or dialogs.counts(connection, dialog.id):
         return False
     served = desks.open_channels_of_slot(connection, operator.id, dialog.open_channel_id)
-    dialogs.set_backlog_timers(connection, {dialog.open_channel_id, *served}, 0.0)
+    timers.set_backlogs(connection, {dialog.open_channel_id, *served}, 0.0)
     return True
 
 

@@ -6,7 +6,7 @@ Lock order: the operator, then timers.
 from config.topology import Step
 from console.dependencies import Dependencies
 from console.security import Operator
-from crm_store import desks, dialogs
+from crm_store import desks, timers
 from crm_store.database import Connection
 from crm_store.desks import Presence
 from crm_store.views import Order
@@ -15,7 +15,7 @@ from crm_store.views import dialogs as dialog_views
 from crm_store.views.desks import OperatorView
 from crm_store.views.dialogs import DialogSummary
 from tracker.dialogs import HELD, ActRefusedError, DialogStatus
-from tracker.distribution import RosterOperator
+from tracker.distribution import PassedOver, RosterOperator
 
 MOST_SHOWN = 500
 """Dialogs that an operator is shown of each sort, the oldest first."""
@@ -96,11 +96,16 @@ def _open_channels_offering(connection: Connection, operator: Operator) -> list[
             limit=its.max_dialogs,
             personal_held=shown.counted,
             personal_limit=shown.personal_limit,
-            online=shown.online,
-            dismissed=shown.dismissed_at is not None,
+            unavailable=_unavailable(shown),
         ).ineligible(its.check_availability)
         is None
     ]
+
+
+def _unavailable(shown: OperatorView) -> PassedOver | None:
+    if shown.dismissed_at is not None:
+        return PassedOver.DISMISSED
+    return None if shown.online else PassedOver.OFFLINE
 
 
 def _lock(connection: Connection, operator: Operator) -> Presence:
@@ -114,7 +119,7 @@ def _came(connection: Connection, operator: Operator, before: Presence) -> bool:
     """If he was not there before, the backlogs of his open channels are tried at once (D8)."""
     if before.present:
         return False
-    dialogs.set_backlog_timers(connection, desks.open_channels_of(connection, operator.id), 0.0)
+    timers.set_backlogs(connection, desks.open_channels_of(connection, operator.id), 0.0)
     return True
 
 

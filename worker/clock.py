@@ -15,7 +15,7 @@ from uuid import uuid4
 import structlog
 
 from config.topology import INBOX_STEPS, Step
-from crm_store import clocks, costs, dialogs, inbox, ledger, outbox
+from crm_store import clocks, costs, idempotency, inbox, ledger, outbox, timers
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
 from crm_store.retention import Retention, RetentionOptions
@@ -29,6 +29,9 @@ SIGN_INTERVAL = 5.0
 
 RETENTION_INTERVAL = 3600.0
 KEYS_AT_ONCE = 10_000
+ACT_KEY_HOURS = 24
+"""For so long an act that was done under a key is not done again."""
+
 WHILE = 0.25
 """Seconds of a tick that retention may take."""
 
@@ -58,6 +61,7 @@ class Clock:
         self._next_sign = time.monotonic()
         self._next_fold = time.monotonic() + FOLD_INTERVAL
         self._next_forgotten = time.monotonic()
+        self._next_acts_forgotten = time.monotonic()
         self._retention = Retention(options.retention)
         self._next_retention = time.monotonic()
 
@@ -75,6 +79,7 @@ class Clock:
             self._sweep()
             self._next_fold = self._when_due(self._next_fold, self._fold)
             self._next_forgotten = self._when_due(self._next_forgotten, self._forget)
+            self._next_acts_forgotten = self._when_due(self._next_acts_forgotten, self._forget_acts)
             self._next_retention = self._for_a_while(self._next_retention, self._delete_old)
         except DatabaseAwayError as error:
             log.warning("clock_waits_for_database", error=error)
@@ -97,7 +102,7 @@ class Clock:
     def _waiting(self, connection: Connection) -> dict[Step, float]:
         """Seconds for which the oldest work of each step has waited. A due timer or delivery is not to wait."""
         waited = {step: seconds for step, seconds in inbox.oldest_due(connection).items() if step in INBOX_STEPS}
-        if dialogs.due_backlogs(connection, 1):
+        if timers.due_backlogs(connection, 1):
             waited[Step.DISTRIBUTE] = max(waited.get(Step.DISTRIBUTE, 0.0), self._options.stale_after + 0.001)
         if outbox.oldest_due(connection) is not None:
             waited[Step.DELIVER] = self._options.stale_after + 0.001
@@ -124,6 +129,11 @@ class Clock:
         """Some keys at a time; while there are more, the next tick goes on."""
         forgotten = inbox.forget_keys(connection, self._options.key_retention_days, KEYS_AT_ONCE)
         log.info("keys_forgotten", keys=forgotten)
+        return 0.0 if forgotten == KEYS_AT_ONCE else RETENTION_INTERVAL
+
+    def _forget_acts(self, connection: Connection) -> float:
+        """Keys of acts, as those of messages."""
+        forgotten = idempotency.forget(connection, ACT_KEY_HOURS, KEYS_AT_ONCE)
         return 0.0 if forgotten == KEYS_AT_ONCE else RETENTION_INTERVAL
 
     def _delete_old(self, connection: Connection) -> float:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import yaml
 
-from crm_store import administration, desks, dialogs
+from crm_store import administration, desks, timers
 from crm_store.database import DatabaseOptions, Session
 from crm_store.secrets import SecretBox, hash_token
 from tests.commands import SECRET_KEY, command
@@ -36,7 +36,7 @@ TABLES = (
     "department_members",
     "open_channels",
     "roster_entries",
-    "roster_turns",
+    "seats",
     "channels",
 )
 
@@ -142,9 +142,9 @@ def test_who_joins_is_tried_for_what_waits(command, database_url):
         command.file("operators: [{name: Eve}]\ndepartments: [{name: Front desk, members: [Bob, Eve]}]\n"),
     )
     with psycopg.connect(database_url) as connection:
-        assert dialogs.due_backlogs(connection, 5) == [1]
+        assert timers.due_backlogs(connection, 5) == [1]
         eve = connection.execute(
-            "SELECT turn FROM roster_turns JOIN operators ON operators.id = operator_id WHERE name = 'Eve'"
+            "SELECT turn FROM seats JOIN operators ON operators.id = operator_id WHERE name = 'Eve'"
         ).fetchall()
     assert eve == [(7,)]
 

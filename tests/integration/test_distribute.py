@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from config.topology import Step
-from crm_store import desks, dialogs
+from crm_store import desks, timers
 from crm_store.database import Session
 from crm_store.desks import RosterMember
 from tests.pipeline import Desk, drain, text_message
@@ -321,7 +321,7 @@ def test_a_waiting_backlog_has_a_timer(desk):
     write(desk, 2)
     assert 100 < desk.value(timer) <= 120
     with desk.session.transaction() as connection:
-        assert dialogs.due_backlogs(connection, 10) == []
+        assert timers.due_backlogs(connection, 10) == []
         desks.set_online(connection, operator, online=True)
     worker = desk.worker()
     worker.run(Step.DISTRIBUTE)
@@ -344,11 +344,11 @@ def test_an_earlier_deadline_stays(desk):
     """D8: a timer is never put off by a later try of something else."""
     open_channel_id = desk.open_channel("desk", ["telegram"])
     with desk.session.transaction() as connection:
-        dialogs.set_backlog_timers(connection, [open_channel_id], 10)
-        dialogs.set_backlog_timers(connection, [open_channel_id], 100)
+        timers.set_backlogs(connection, [open_channel_id], 10)
+        timers.set_backlogs(connection, [open_channel_id], 100)
     assert desk.value("SELECT due_at < now() + interval '11 seconds' FROM timers")
     with desk.session.transaction() as connection:
-        dialogs.set_backlog_timers(connection, [open_channel_id], 1)
+        timers.set_backlogs(connection, [open_channel_id], 1)
     assert desk.value("SELECT due_at < now() + interval '2 seconds' FROM timers")
 
 
@@ -356,13 +356,13 @@ def test_a_timer_that_was_set_anew_stays(desk):
     """D8: who tries a backlog clears the timer that he has read, not one that somebody has set since."""
     open_channel_id = desk.open_channel("desk", ["telegram"])
     with desk.session.transaction() as connection:
-        dialogs.set_backlog_timers(connection, [open_channel_id], 0)
+        timers.set_backlogs(connection, [open_channel_id], 0)
         read = dialogs.backlog_timers(connection, [open_channel_id])
-        dialogs.set_backlog_timers(connection, [open_channel_id], 0)
+        timers.set_backlogs(connection, [open_channel_id], 0)
         dialogs.clear_backlog_timers(connection, read)
-        assert dialogs.due_backlogs(connection, 10) == [open_channel_id]
+        assert timers.due_backlogs(connection, 10) == [open_channel_id]
         dialogs.clear_backlog_timers(connection, dialogs.backlog_timers(connection, [open_channel_id]))
-        assert dialogs.due_backlogs(connection, 10) == []
+        assert timers.due_backlogs(connection, 10) == []
 
 
 def test_a_backlog_that_cannot_be_served_holds_up_no_other(desk):
