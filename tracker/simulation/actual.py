@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Iterable
 
-from tracker.simulation.figures import Figures, OpenChannelFigures, Tally
+from tracker.simulation.figures import Figures, Tally, figures_of
 from tracker.simulation.recording import Arrival, Recording
 
 
@@ -27,10 +27,7 @@ class ActualPeriod:
 
     def finish(self) -> Figures:
         """The period is over."""
-        return Figures({one: self._figures(tally) for one, tally in self._tallies.items()})
-
-    def _figures(self, tally: Tally) -> OpenChannelFigures:
-        return tally.figures(limits=False)
+        return figures_of(self._tallies, limits=False)
 
     def _of(self, open_channel_id: int) -> Tally:
         return self._tallies.setdefault(open_channel_id, Tally())

@@ -62,9 +62,11 @@ class OpenChannelFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """By open channel."""
+    """By open channel; and the waiting times of all."""
 
     open_channels: Mapping[int, OpenChannelFigures]
+    to_assignment: Waiting
+    to_acceptance: Waiting
 
 
 @dataclass(slots=True)
@@ -130,3 +132,13 @@ class Tally:
             cut_off=self.cut_off,
             longest_backlog=self.longest_backlog,
         )
+
+
+def figures_of(tallies: Mapping[int, Tally], *, limits: bool) -> Figures:
+    """limits: whether times at a limit are known."""
+    operators = [one for tally in tallies.values() for one in tally.operators.values()]
+    return Figures(
+        {one: tally.figures(limits=limits) for one, tally in tallies.items()},
+        Waiting.of(seconds for one in operators for seconds in one.to_assignment),
+        Waiting.of(seconds for one in operators for seconds in one.to_acceptance),
+    )

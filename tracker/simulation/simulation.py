@@ -12,7 +12,7 @@ from tracker.channels import Distribution
 from tracker.dialogs import DialogStatus, is_unanswered
 from tracker.distribution import Decision, PassedOver, plan
 from tracker.simulation.configuration import Configuration, SimulatedOpenChannel
-from tracker.simulation.figures import Figures
+from tracker.simulation.figures import Figures, figures_of
 from tracker.simulation.presence import Changes, presence_of, returns_dialogs
 from tracker.simulation.recording import Arrival, OpenDialog, Recording, Turn
 from tracker.simulation.world import Desk, Dialog, Operator, Seat
@@ -173,7 +173,7 @@ class Simulation:
             desk.tally.never_assigned = desk.waiting
             for operator_id in desk.seats:
                 desk.tally.of(operator_id)
-        return Figures({one: desk.tally.figures(limits=True) for one, desk in self._desks.items()})
+        return figures_of({one: desk.tally for one, desk in self._desks.items()}, limits=True)
 
     # The agenda
 
@@ -375,15 +375,17 @@ class Simulation:
             return
         self._become(dialog, status)
         self._schedule_step(dialog)
-        if status is DialogStatus.AWAITING_OPERATOR:
+        if status in (DialogStatus.AWAITING_OPERATOR, DialogStatus.ACCEPTED):
             self._customer_wrote(dialog)
 
     def _customer_wrote(self, dialog: Dialog) -> None:
-        """D11: from somebody who is merely gone it is handed on."""
+        """D11: from somebody who is merely gone it goes back."""
         assert dialog.holder_id is not None  # noqa: S101  its course goes on
         operator = self._operators[dialog.holder_id]
-        if operator.unavailable in _GONE and dialog.desk.is_absent(operator):
-            self._is_due(dialog)
+        if operator.unavailable in _GONE and dialog.desk.settings.check_availability:
+            self._release(dialog)
+            self._waits(dialog)
+            self._serve(dialog.desk)
 
     def _become(self, dialog: Dialog, status: DialogStatus) -> None:
         dialog.status = status
