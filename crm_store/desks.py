@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
 
 import psycopg
@@ -33,14 +32,14 @@ class ChannelTakenError(StoreError):
 class LockedOpenChannel:
     """An open channel whose distribution this transaction decides alone.
 
-    turn: automatic assignments so far. seats: operators on its roster. now: the database's time.
+    turn: automatic assignments so far. seats: operators on its roster.
     """
 
     id: int
     settings: OpenChannelSettings
     turn: int
     seats: int
-    now: datetime
+    active: bool
 
 
 @dataclass(frozen=True, slots=True)

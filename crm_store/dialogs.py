@@ -192,6 +192,13 @@ def waiting_for(
     return [_planned(row) for row in connection.execute(_SQL["waiting_for"], parameters).fetchall()]
 
 
+def most_passed(connection: Connection, open_channel_id: int, limit: int, dialog_ids: Collection[int]) -> int:
+    """How many operators have let one of the oldest `limit` of a backlog pass, or one of these dialogs (D3)."""
+    parameters = {"open_channel_id": open_channel_id, "limit": limit, "dialog_ids": sorted(dialog_ids)}
+    row = connection.execute(_SQL["most_passed"], parameters).fetchone()
+    return int(row[0]) if row else 0
+
+
 def lock_assigned(connection: Connection, open_channel_id: int, dialog_ids: Collection[int]) -> list[PlannedDialog]:
     """Those of these dialogs of a locked open channel that somebody is still to accept, locked (D5)."""
     parameters = {"open_channel_id": open_channel_id, "dialog_ids": sorted(dialog_ids)}

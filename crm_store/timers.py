@@ -113,6 +113,13 @@ def still_due(connection: Connection, clocks: Sequence[DueClock]) -> set[tuple[C
     return {(Clock(kind), dialog_id) for kind, dialog_id in rows}
 
 
+def forget_clocks(connection: Connection, gone_off: Sequence[tuple[Clock, int]]) -> None:
+    """These clocks of locked dialogs have gone off."""
+    if gone_off:
+        kinds, dialog_ids = [clock for clock, _ in gone_off], [dialog_id for _, dialog_id in gone_off]
+        connection.execute(_SQL["forget_clocks"], {"kinds": kinds, "dialog_ids": dialog_ids})
+
+
 def postpone_clocks(connection: Connection, dialog_ids: Collection[int], seconds: float) -> None:
     """Something is wrong with these dialogs: look at their due clocks in `seconds` again."""
     connection.execute(_SQL["postpone_clocks"], {"dialog_ids": sorted(dialog_ids), "seconds": seconds})

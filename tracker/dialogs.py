@@ -57,10 +57,9 @@ def after_customer_message(status: DialogStatus) -> DialogStatus:
     return status
 
 
-def after_close(settings: OpenChannelSettings) -> DialogStatus:
-    """The status once an operator has closed it (S4)."""
-    waits = settings.closing_text and settings.full_close_after
-    return DialogStatus.CLOSING if waits else DialogStatus.CLOSED
+def after_close(settings: OpenChannelSettings, text: str) -> DialogStatus:
+    """The status once it was closed with this text to the customer (S4)."""
+    return DialogStatus.CLOSING if text and settings.full_close_after else DialogStatus.CLOSED
 
 
 def check_accept(status: DialogStatus, holder_id: int | None, operator_id: int) -> None:

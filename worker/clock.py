@@ -20,6 +20,7 @@ from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
 from crm_store.retention import Retention, RetentionOptions
 from worker.hints import Hints
+from worker.timers import work_off
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +77,8 @@ class Clock:
         """Look once. Never raises for PostgreSQL or the broker being away."""
         try:
             self._next_sign = self._when_due(self._next_sign, self._sign)
+            for step in sorted(work_off(self._session)):
+                self._hints.publish(step)
             self._sweep()
             self._next_fold = self._when_due(self._next_fold, self._fold)
             self._next_forgotten = self._when_due(self._next_forgotten, self._forget)

@@ -29,10 +29,14 @@ SYSTEM = "system"
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What will ask for operators besides the present backlog: so many dialogs, and whom they prefer (D9)."""
+    """What will ask for operators besides the present backlog.
+
+    n: new dialogs. preferred: whom they prefer (D9). leaving: dialogs that are to lose their operators (D5).
+    """
 
     n: int = 0
     preferred: Collection[int] = ()
+    leaving: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +109,9 @@ def prepare(
 
 def _read(connection: Connection, desk: LockedOpenChannel, backlog: BacklogTimer | None, demand: Demand) -> Prepared:
     waiting = dialogs.count_waiting(connection, desk.id, MOST_AT_ONCE)
-    n = min(waiting + demand.n, MOST_AT_ONCE)
-    if desk.settings.distribution is Distribution.STRICTLY and waiting:
-        n += max(len(one.passed_by) for one in dialogs.waiting(connection, desk.id, waiting))
+    n = min(waiting + demand.n, MOST_AT_ONCE) + 2 * len(demand.leaving)  # each of these and its holder
+    if n and desk.settings.distribution is Distribution.STRICTLY:
+        n += dialogs.most_passed(connection, desk.id, waiting, demand.leaving)
     preferred = set(demand.preferred)
     if desk.settings.to_responsible:
         preferred.update(dialogs.preferred(connection, desk.id))

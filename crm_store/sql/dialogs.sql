@@ -68,6 +68,16 @@ SELECT count(*) FROM (
     SELECT FROM dialogs WHERE open_channel_id = %(open_channel_id)s AND status = 'queued' LIMIT %(limit)s
 ) AS waiting
 
+-- name: most_passed
+-- How many operators have let one of these pass: the oldest of a backlog, and some others (D3).
+SELECT coalesce(max(cardinality(passed_by)), 0) FROM (
+    (
+        SELECT passed_by FROM dialogs WHERE open_channel_id = %(open_channel_id)s AND status = 'queued'
+        ORDER BY id LIMIT %(limit)s
+    )
+    UNION ALL SELECT passed_by FROM dialogs WHERE id = ANY(%(dialog_ids)s)
+) AS waiting
+
 -- name: lock_assigned
 -- What these dialogs are now, if somebody is to accept them: locked, for a hand-over (D5).
 SELECT id, open_channel_id, status::text, operator_id, passed_by, first_assigned_at IS NULL, preferred_id, kept
@@ -121,8 +131,8 @@ UPDATE dialogs SET noticed_at = now() WHERE id = ANY(%(dialog_ids)s)
 SELECT chat_id, open_channel_id FROM dialogs WHERE id = %(dialog_id)s
 
 -- name: is_accepted
--- Changes only under the chat's lock.
-SELECT accepted_at IS NOT NULL FROM dialogs WHERE id = %(dialog_id)s
+-- By whoever has it, and not to be accepted by another. It becomes so only under the chat's lock.
+SELECT accepted_at IS NOT NULL AND NOT transferred FROM dialogs WHERE id = %(dialog_id)s
 
 -- name: last_of_chat
 -- The open one, or else the last. Found by the card, of which there is an index.

@@ -60,6 +60,10 @@ FROM timers JOIN unnest(
     AND timers.dialog_id = given.dialog_id AND timers.generation = given.generation
 ORDER BY timers.kind, timers.open_channel_id, timers.dialog_id FOR UPDATE OF timers
 
+-- name: forget_clocks
+DELETE FROM timers USING unnest(%(kinds)s::text[], %(dialog_ids)s::bigint[]) AS given (kind, dialog_id)
+WHERE timers.dialog_id = given.dialog_id AND timers.dialog_id <> 0 AND timers.kind = given.kind
+
 -- name: postpone_clocks
 UPDATE timers SET due_at = now() + %(seconds)s * interval '1 second'
 WHERE dialog_id = ANY(%(dialog_ids)s) AND dialog_id <> 0 AND due_at <= now()

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from config.topology import Step
-from crm_store import desks, timers
+from crm_store import desks, dialogs, timers
 from crm_store.database import Session
 from crm_store.desks import RosterMember
 from tests.pipeline import Desk, drain, text_message
-from worker.steps import distribute as step
+from worker import distribution
 
 pytestmark = pytest.mark.integration
 
@@ -56,6 +56,10 @@ def held(desk: Desk) -> Counter[int]:
 
 def statuses(desk: Desk) -> list[str]:
     return [status for (status,) in desk.rows("SELECT status::text FROM dialogs ORDER BY id")]
+
+
+def generations(backlogs):
+    return {open_channel_id: timer.generation for open_channel_id, timer in backlogs.items()}
 
 
 def tick(desk: Desk, worker=None) -> None:
@@ -134,7 +138,7 @@ def test_operators_with_a_personal_limit_are_decided_about_one_after_the_other(d
     slow, worker = Session(desk.options), desk.worker()
     with ThreadPoolExecutor(1) as pool:
         with slow.transaction() as connection:
-            step.serve_backlog(connection, one)
+            distribution.lock_and_serve(connection, one)
             waiting = pool.submit(worker.run, Step.DISTRIBUTE)
             while desk.blocked_sessions() == 0:
                 assert not waiting.done(), "it must wait"
@@ -305,7 +309,8 @@ def test_the_backlog_is_served_by_age_as_slots_free(desk):
         order.append(current[0])
         with desk.session.transaction() as connection:
             dialogs.lock(connection, current[0])
-            dialogs.close(connection, current[0])
+            dialogs.close(connection, [current[0]])
+            timers.set_backlogs(connection, [1], 0)
         write(desk, chat)
     assert order == [row[0] for row in desk.rows("SELECT id FROM dialogs ORDER BY id LIMIT 4")]
     assert statuses(desk) == ["closed"] * 4 + ["assigned"] + ["queued"] * 4
@@ -316,7 +321,7 @@ def test_a_waiting_backlog_has_a_timer(desk):
     (operator,) = operators(desk, 1, online=False)
     desk.open_channel("desk", ["telegram"], [operator])
     write(desk, 1)
-    timer = "SELECT extract(epoch FROM due_at - now())::float8 FROM timers"
+    timer = "SELECT extract(epoch FROM due_at - now())::float8 FROM timers WHERE dialog_id = 0"
     assert 100 < desk.value(timer) <= 120
     write(desk, 2)
     assert 100 < desk.value(timer) <= 120
@@ -357,11 +362,11 @@ def test_a_timer_that_was_set_anew_stays(desk):
     open_channel_id = desk.open_channel("desk", ["telegram"])
     with desk.session.transaction() as connection:
         timers.set_backlogs(connection, [open_channel_id], 0)
-        read = dialogs.backlog_timers(connection, [open_channel_id])
+        read = timers.backlogs(connection, [open_channel_id])
         timers.set_backlogs(connection, [open_channel_id], 0)
-        dialogs.clear_backlog_timers(connection, read)
+        timers.clear_backlogs(connection, generations(read))
         assert timers.due_backlogs(connection, 10) == [open_channel_id]
-        dialogs.clear_backlog_timers(connection, dialogs.backlog_timers(connection, [open_channel_id]))
+        timers.clear_backlogs(connection, generations(timers.backlogs(connection, [open_channel_id])))
         assert timers.due_backlogs(connection, 10) == []
 
 
@@ -377,13 +382,13 @@ def test_a_backlog_that_cannot_be_served_holds_up_no_other(desk):
     desk.execute('UPDATE open_channels SET settings = \'{"distribution": "nonsense"}\' WHERE id = %s', broken)
     tick(desk)
     assert statuses(desk) == ["queued", "assigned"]
-    timers = desk.rows("SELECT open_channel_id, due_at > now() + interval '100 seconds' FROM timers")
-    assert timers == [(broken, True)]
+    left = desk.rows("SELECT open_channel_id, due_at > now() + interval '100 seconds' FROM timers WHERE dialog_id = 0")
+    assert left == [(broken, True)]
 
 
 def test_a_large_backlog_is_planned_in_portions(desk, monkeypatch):
     """D8: one transaction takes so many, and says that there is more."""
-    monkeypatch.setattr(step, "MOST_AT_ONCE", 10)
+    monkeypatch.setattr(distribution, "MOST_AT_ONCE", 10)
     (operator,) = operators(desk, 1, online=False)
     desk.open_channel("desk", ["telegram"], [operator])
     write(desk, *range(25))

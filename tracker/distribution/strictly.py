@@ -23,11 +23,13 @@ class Strictly:
         passed: list[int] = []
         for place in range(self._start, len(self._line)):
             operator_id = self._line[place]
+            if not self._bench.has_room(operator_id):
+                continue
             if operator_id in dialog.passed_by or operator_id == dialog.holder_id:
                 passed.append(operator_id)
-            elif self._bench.has_room(operator_id):
+            else:
                 return self._chosen(operator_id, place, passed, restarted=False)
-        again = next((one for one in passed if one != dialog.holder_id and self._bench.has_room(one)), None)
+        again = next((one for one in passed if one != dialog.holder_id), None)
         if again is None:
             return None
         return self._chosen(again, self._line.index(again), [], restarted=True)
