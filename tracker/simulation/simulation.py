@@ -325,14 +325,12 @@ class Simulation:
         self._schedule(self._now + reaction, _ACCEPT, lambda: self._offer_is_ready(dialog), dialog)
 
     def _offer_is_ready(self, dialog: Dialog) -> None:
-        dialog.desk.ready[dialog.arrival.dialog_id] = dialog
+        dialog.desk.is_ready(dialog)
         self._take_offers(dialog.desk)
 
     def _take_offers(self, desk: Desk) -> None:
         """Offers that are ready, the oldest first, go to the eligible operator with the least load."""
-        for dialog in sorted(desk.ready.values(), key=lambda one: one.age):
-            if dialog.arrival.dialog_id not in desk.ready:
-                continue  # taken by what followed from another
+        while (dialog := desk.next_offer()) is not None:
             eligible = [seat for seat in desk.seats.values() if desk.has_room(seat.operator)]
             if not eligible:
                 return
@@ -469,7 +467,6 @@ class Simulation:
     def _no_longer_waits(self, dialog: Dialog) -> None:
         if dialog.waits:
             dialog.desk.waiting -= 1
-        dialog.desk.ready.pop(dialog.arrival.dialog_id, None)
         self._unwanted(dialog)
 
     def _unwanted(self, dialog: Dialog) -> None:
@@ -485,7 +482,7 @@ class Simulation:
         everything = operator.unavailable is PassedOver.DISMISSED
         if everything or returns_dialogs(changes, number, self._recording.length):
             self._hand_back(operator, everything=everything)
-        if operator.unavailable is None:  # and all who come at this moment are there before any is given something
+        if not everything:  # all who come at this moment are there before any of them is given something
             self._schedule(self._now, _PRESENT, lambda: self._is_there(operator))
 
     def _is_there(self, operator: Operator) -> None:

@@ -105,8 +105,8 @@ class Seat:
 class Desk:
     """An open channel. by_turn, by_given: its seats in these orders, which are the orders of the dictionaries.
 
-    held: dialogs that count, by operator, on the roster or not. due: those whose hand-over clock has run out. ready:
-    offers that somebody would have accepted by now. waiting: how many dialogs nobody has.
+    held: dialogs that count, by operator, on the roster or not. due: those whose hand-over clock has run out.
+    waiting: how many dialogs nobody has.
     """
 
     id: int
@@ -118,10 +118,10 @@ class Desk:
     by_given: dict[int, Seat] = field(init=False)
     held: dict[int, int] = field(default_factory=dict)
     due: dict[int, Dialog] = field(default_factory=dict)
-    ready: dict[int, Dialog] = field(default_factory=dict)
     waiting: int = 0
     tally: Tally = field(default_factory=Tally)
     _queue: list[tuple[int, int, Dialog]] = field(default_factory=list)
+    _ready: list[tuple[int, int, Dialog]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         seats = self.seats.values()
@@ -136,14 +136,15 @@ class Desk:
 
     def oldest(self, n: int) -> list[Dialog]:
         """The oldest that are queued, at most n, oldest first."""
-        entries: list[tuple[int, int, Dialog]] = []
-        while self._queue and len(entries) < n:
-            entry = heapq.heappop(self._queue)
-            if entry[1] == entry[2].edition and entry[2].status is DialogStatus.QUEUED:
-                entries.append(entry)
-        for entry in entries:
-            heapq.heappush(self._queue, entry)
-        return [dialog for _, _, dialog in entries]
+        return _oldest(self._queue, n, DialogStatus.QUEUED)
+
+    def is_ready(self, dialog: Dialog) -> None:
+        """Somebody would accept the offer by now, if he had room (D4)."""
+        heapq.heappush(self._ready, (dialog.age, dialog.edition, dialog))
+
+    def next_offer(self) -> Dialog | None:
+        """The oldest offer that is ready."""
+        return next(iter(_oldest(self._ready, 1, DialogStatus.OFFERED)), None)
 
     @property
     def any_queued(self) -> bool:
@@ -221,3 +222,15 @@ class Desk:
         for seat, _, given in sorted(mine, key=lambda entry: entry[2]):
             seat.given = given
             self.by_given[seat.operator.id] = self.by_given.pop(seat.operator.id)
+
+
+def _oldest(queue: list[tuple[int, int, Dialog]], n: int, status: DialogStatus) -> list[Dialog]:
+    """The first n of a queue by age that still stand in it; they stay there."""
+    entries: list[tuple[int, int, Dialog]] = []
+    while queue and len(entries) < n:
+        entry = heapq.heappop(queue)
+        if entry[1] == entry[2].edition and entry[2].status is status:
+            entries.append(entry)
+    for entry in entries:
+        heapq.heappush(queue, entry)
+    return [dialog for _, _, dialog in entries]
