@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from console import card_creation, operations, presence
+from console import card_creation, operations
 from console.acting import Asking
 from console.card_creation import MadeCard
 from console.dependencies import Needs
@@ -14,7 +14,6 @@ from console.operations import Target
 from console.pages import RowId
 from console.problems import documented
 from console.security import AnyCaller, OperatorOnly
-from crm_store.views.desks import OperatorView
 from crm_store.views.dialogs import DialogSummary
 from tracker.cards import CardType
 from tracker.texts import clean_text
@@ -68,24 +67,6 @@ class WantedCard(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: WantedType
-
-
-@router.post("/operator/online", tags=["operator"])
-def online(needs: Needs, operator: OperatorOnly) -> OperatorView:
-    """Be there. A heartbeat is due at least once a minute."""
-    return presence.go_online(needs, operator)
-
-
-@router.post("/operator/offline", tags=["operator"])
-def offline(needs: Needs, operator: OperatorOnly) -> OperatorView:
-    """Be gone."""
-    return presence.go_offline(needs, operator)
-
-
-@router.post("/operator/heartbeat", tags=["operator"])
-def heartbeat(needs: Needs, operator: OperatorOnly) -> OperatorView:
-    """Still be there. Refused: not_online."""
-    return presence.heartbeat(needs, operator)
 
 
 @router.post("/dialogs/{dialog_id}/accept")

@@ -4,14 +4,15 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
-from console import acts, health, lookups, metrics, problems, tracker_routes
+from console import acts, health, lookups, metrics, presence_routes, problems, tracker_routes
 from console.bodies import BodyLimit
 from console.broker import Broker
 from console.dependencies import Dependencies
 
 DESCRIPTION = """
-The desk between messengers and a CRM. Send `Authorization: Bearer <token>`: the service token looks at everything,
-an operator's token acts as that operator. Every error is a problem document (RFC 9457) with a stable `reason`.
+The desk between messengers and a CRM. Send `Authorization: Bearer <token>`: an operator's token acts as that operator,
+as far as his role and scope reach; the service token sees everything. Every error is a problem document (RFC 9457)
+with a stable `reason`.
 """
 
 
@@ -24,6 +25,13 @@ def make_api(dependencies: Dependencies) -> FastAPI:
     app.state.registry = metrics.registry_of(needs)
     app.add_middleware(BodyLimit)
     problems.install(app)
-    for router in (lookups.router, tracker_routes.router, acts.router, health.router, metrics.router):
+    for router in (
+        lookups.router,
+        tracker_routes.router,
+        presence_routes.router,
+        acts.router,
+        health.router,
+        metrics.router,
+    ):
         app.include_router(router)
     return app

@@ -8,12 +8,13 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
-from crm_store import returning, seats
+from crm_store import dialogs, returning, seats, timers
 from crm_store.chats import read_settings
 from crm_store.database import Connection
 from crm_store.errors import StoreError
 from crm_store.queries import Queries
 from crm_store.secrets import SecretBox, SecretKeyError
+from tracker.access import Role, Scope
 from tracker.channels import Channel, OpenChannelSettings
 
 _SQL = Queries("desks")
@@ -55,16 +56,13 @@ class RosterRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
-    """online: he said that he is there. heard_of: he was heard of within HEARTBEAT_LIMIT (D6)."""
+class KnownCaller:
+    """Whose token it is. scope: None is the default of his role."""
 
-    online: bool
-    heard_of: bool
-
-    @property
-    def present(self) -> bool:
-        """Whether he counts as online."""
-        return self.online and self.heard_of
+    id: int
+    name: str
+    role: Role
+    scope: Scope | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +169,18 @@ def put_roster(connection: Connection, open_channel_id: int, members: Sequence[R
 
 
 def seat(connection: Connection, open_channel_ids: Collection[int]) -> None:
-    """The rosters of locked open channels hold from now on. Whoever is off one loses his dialogs of it (D11)."""
+    """The rosters of locked open channels hold from now on, and what waits is tried (D8).
+
+    Whoever is off one loses his dialogs of it (D11).
+    """
     for removed in seats.seat(connection, open_channel_ids):
         here = [removed.open_channel_id]
         returning.hand_back(
             connection, removed.operator_id, "system", "off_roster", everything=True, open_channel_ids=here
         )
+    waiting = [open_channel_id for open_channel_id in open_channel_ids if dialogs.waits_on(connection, open_channel_id)]
+    if waiting:
+        timers.set_backlogs(connection, waiting, 0.0)
 
 
 def lock_open_channels(connection: Connection, open_channel_ids: Collection[int]) -> list[LockedOpenChannel]:
@@ -217,17 +221,13 @@ def set_open_channel_turn(connection: Connection, open_channel_id: int, turn: in
     connection.execute(_SQL["set_open_channel_turn"], {"open_channel_id": open_channel_id, "turn": turn})
 
 
-def operator_by_token(connection: Connection, token_hash: bytes) -> tuple[int, str] | None:
-    """Id and name of the operator with this token, unless he was dismissed."""
-    return connection.execute(_SQL["operator_by_token"], {"token_hash": token_hash}).fetchone()
-
-
-def lock_presence(connection: Connection, operator_id: int) -> Presence | None:
-    """Lock an operator and say whether he is there; None if he was dismissed."""
-    row = connection.execute(
-        _SQL["lock_presence"], {"operator_id": operator_id, "heartbeat_limit": HEARTBEAT_LIMIT}
-    ).fetchone()
-    return Presence(*row) if row else None
+def operator_by_token(connection: Connection, token_hash: bytes) -> KnownCaller | None:
+    """The operator with this token, unless he was dismissed."""
+    row = connection.execute(_SQL["operator_by_token"], {"token_hash": token_hash}).fetchone()
+    if row is None:
+        return None
+    operator_id, name, role, scope = row
+    return KnownCaller(operator_id, name, Role(role), None if scope is None else Scope(scope))
 
 
 def set_online(connection: Connection, operator_id: int, *, online: bool) -> None:

@@ -1,7 +1,7 @@
 """The clock: a process of its own, apart from Celery; any number of them may run.
 
 The sweeper hints what does not move: it makes up for every lost task message, also when Redis was wiped. Timers
-are rows; those that are due are hinted too. Compaction of ledger and costs, and retention.
+are rows; those that are due are hinted too. Who is there (D6). Compaction of ledger and costs, and retention.
 """
 
 import os
@@ -20,6 +20,7 @@ from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
 from crm_store.retention import Retention, RetentionOptions
 from worker.hints import Hints
+from worker.presence_watch import PresenceWatch
 from worker.timers import work_off
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,9 @@ log = structlog.get_logger(__name__)
 FOLD_INTERVAL = 10.0
 SIGN_INTERVAL = 5.0
 """Seconds after which a clock says again that it runs."""
+
+WATCH_INTERVAL = 5.0
+"""Seconds after which it is looked who is there."""
 
 RETENTION_INTERVAL = 3600.0
 KEYS_AT_ONCE = 10_000
@@ -61,6 +65,8 @@ class Clock:
         self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._next_sign = time.monotonic()
         self._next_fold = time.monotonic() + FOLD_INTERVAL
+        self._presence = PresenceWatch(session)
+        self._next_watch = time.monotonic()
         self._next_forgotten = time.monotonic()
         self._next_acts_forgotten = time.monotonic()
         self._retention = Retention(options.retention)
@@ -80,6 +86,7 @@ class Clock:
             for step in sorted(work_off(self._session)):
                 self._hints.publish(step)
             self._sweep()
+            self._watch_presence()
             self._next_fold = self._when_due(self._next_fold, self._fold)
             self._next_forgotten = self._when_due(self._next_forgotten, self._forget)
             self._next_acts_forgotten = self._when_due(self._next_acts_forgotten, self._forget_acts)
@@ -110,6 +117,11 @@ class Clock:
         if outbox.oldest_due(connection) is not None:
             waited[Step.DELIVER] = self._options.stale_after + 0.001
         return waited
+
+    def _watch_presence(self) -> None:
+        if time.monotonic() >= self._next_watch:
+            self._presence.look()
+            self._next_watch = time.monotonic() + WATCH_INTERVAL
 
     def _sign(self, connection: Connection) -> float:
         clocks.sign(connection, self._name)

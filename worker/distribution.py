@@ -78,7 +78,7 @@ def lock_and_serve(connection: Connection, open_channel_id: int) -> bool:
     """Lock one open channel and distribute what waits in it. Returns whether there is more at once."""
     locked = desks.lock_open_channels(connection, [open_channel_id])
     prepared = prepare(connection, locked, timers.backlogs(connection, [open_channel_id]))
-    return any([serve(connection, one).more for one in prepared])  # noqa: C419  each of them
+    return bool(serve_each(connection, prepared))
 
 
 def prepare(
@@ -94,17 +94,21 @@ def prepare(
     prepared = [
         _read(connection, desk, backlogs.get(desk.id), (demands or {}).get(desk.id, NO_DEMAND)) for desk in locked
     ]
-    limited = {
-        operator.operator_id
-        for one in prepared
-        for operator in (*one.roster, *one.responsible.values())
-        if operator.personal_limit is not None or operator.operator_id in one.responsible
-    }
+    limited = set().union(*(_limited(one) for one in prepared))
     if not limited:
         return prepared
     # They may be given dialogs elsewhere at this moment, or leave: lock, and look again.
     desks.lock_operators(connection, limited)
-    return [_reread(connection, one, limited) for one in prepared]
+    return [_look_again(connection, one) for one in prepared]
+
+
+def serve_each(connection: Connection, prepared: Sequence[Prepared]) -> set[int]:
+    """One plan after the other: what an operator is given by one counts for the next. Returns where there is more."""
+    more = set()
+    for place, one in enumerate(prepared):
+        if serve(connection, _look_again(connection, one) if place else one).more:
+            more.add(one.desk.id)
+    return more
 
 
 def _read(connection: Connection, desk: LockedOpenChannel, backlog: BacklogTimer | None, demand: Demand) -> Prepared:
@@ -138,9 +142,17 @@ def _read_roster(connection: Connection, desk: LockedOpenChannel, n: int) -> lis
             return seats.read(connection, desk.id, desk.settings, Order.POSITION, 2)
 
 
-def _reread(connection: Connection, prepared: Prepared, limited: Collection[int]) -> Prepared:
-    concerned = {one.operator_id for one in (*prepared.roster, *prepared.responsible.values())} & set(limited)
-    again = seats.read_some(connection, prepared.desk.id, prepared.desk.settings, concerned)
+def _limited(prepared: Prepared) -> set[int]:
+    """Operators whose loads are changed by others than who has locked the open channel."""
+    with_limit = {one.operator_id for one in prepared.roster if one.personal_limit is not None}
+    return with_limit | prepared.responsible.keys()
+
+
+def _look_again(connection: Connection, prepared: Prepared) -> Prepared:
+    limited = _limited(prepared)
+    if not limited:
+        return prepared
+    again = seats.read_some(connection, prepared.desk.id, prepared.desk.settings, limited)
     return replace(
         prepared,
         roster=[again.get(one.operator_id, one) for one in prepared.roster],

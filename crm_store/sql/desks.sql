@@ -81,15 +81,11 @@ WHERE id = ANY(%(operator_ids)s) AND availability IN ('dismissed', 'on_leave', '
 UPDATE open_channels SET turn = %(turn)s WHERE id = %(open_channel_id)s
 
 -- name: operator_by_token
-SELECT id, name FROM operators WHERE token_hash = %(token_hash)s AND dismissed_at IS NULL
-
--- name: lock_presence
-SELECT online, coalesce(seen_at > now() - %(heartbeat_limit)s * interval '1 second', false)
-FROM operators WHERE id = %(operator_id)s AND dismissed_at IS NULL
-FOR NO KEY UPDATE
+SELECT id, name, role, scope FROM operators WHERE token_hash = %(token_hash)s AND dismissed_at IS NULL
 
 -- name: set_online
-UPDATE operators SET online = %(online)s, seen_at = now() WHERE id = %(operator_id)s AND dismissed_at IS NULL
+UPDATE operators SET online = %(online)s, away = false, seen_at = now()
+WHERE id = %(operator_id)s AND dismissed_at IS NULL
 
 -- name: heartbeat
 UPDATE operators SET seen_at = now() WHERE id = %(operator_id)s AND dismissed_at IS NULL AND online

@@ -234,14 +234,25 @@ def test_keys_are_forgotten_after_their_days(desk, session):
 def test_keys_of_acts_are_forgotten_after_a_day(desk, session):
     """Those of the last 24 hours stay."""
     for hours in (23, 25):
-        desk.rows(
+        desk.execute(
             "INSERT INTO idempotency_keys (actor, key, act, fingerprint, at) "
             "VALUES ('service', %s, 'accept', '', now() - %s * interval '1 hour')",
             f"{hours} h",
             hours,
         )
     swept(session)
-    assert desk.rows("SELECT key FROM idempotency_keys") == [("23 h",)]
+    assert desk.value("SELECT key FROM idempotency_keys") == "23 h"
+
+
+def test_a_clock_watches_who_is_there(desk, session):
+    """D6: a heartbeat that has stopped is in the log."""
+    desk.execute(
+        "INSERT INTO operators (name, online, seen_at, logged_availability) "
+        "VALUES ('silent', true, now() - interval '61 s', 'available')"
+    )
+    swept(session)
+    logged = "SELECT details ->> 'availability' FROM events WHERE dialog_id IS NULL AND cause = 'presence' LIMIT 1"
+    assert desk.value(logged) == "offline"
 
 
 def test_a_clock_runs_until_it_is_stopped(desk, session):

@@ -1,7 +1,7 @@
 """distribute: dialogs and operators, with any number of workers (D1-D4, D6-D8, D12, D13, S1)."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,6 +10,7 @@ from config.topology import Step
 from crm_store import desks, dialogs, timers
 from crm_store.database import Session
 from crm_store.desks import RosterMember
+from crm_store.timers import BacklogTimer
 from tests.pipeline import Desk, drain, text_message
 from worker import distribution
 
@@ -58,7 +59,14 @@ def statuses(desk: Desk) -> list[str]:
     return [status for (status,) in desk.rows("SELECT status::text FROM dialogs ORDER BY id")]
 
 
-def generations(backlogs):
+def come(desk: Desk, operator: int) -> None:
+    """He goes online: what waits is due (D8)."""
+    with desk.session.transaction() as connection:
+        desks.set_online(connection, operator, online=True)
+        timers.set_backlogs(connection, desks.open_channels_of(connection, operator), 0.0)
+
+
+def generations(backlogs: Mapping[int, BacklogTimer]) -> dict[int, int]:
     return {open_channel_id: timer.generation for open_channel_id, timer in backlogs.items()}
 
 
@@ -215,8 +223,7 @@ def test_all_offers_to_everybody(desk):
     desk.open_channel("desk", ["telegram"], [operator], distribution="all")
     write(desk, 1)
     assert statuses(desk) == ["queued"]
-    with desk.session.transaction() as connection:
-        desks.set_online(connection, operator, online=True)
+    come(desk, operator)
     write(desk, 2)
     assert statuses(desk) == ["offered", "offered"]
     assert held(desk) == {}
@@ -236,7 +243,7 @@ def test_who_is_silent_for_long_is_offline(desk):
     write(desk, 2)
     write(desk, 1, key="custom")
     assert desk.rows("SELECT operator_id FROM dialogs ORDER BY id") == [(there,), (there,), (silent,)]
-    assert desk.rows("SELECT candidates FROM decisions ORDER BY id LIMIT 1") == [({"offline": [silent]},)]
+    assert desk.rows("SELECT ineligible FROM plans ORDER BY id LIMIT 1") == [({"offline": [silent]},)]
 
 
 def test_the_dismissed_get_nothing(desk):
@@ -436,6 +443,7 @@ def test_a_customers_message_changes_the_status(desk):
         ("system", "D2", "queued", "assigned"),
         ("customer", "message", "awaiting_customer", "awaiting_operator"),
         ("customer", "message", "closing", "awaiting_operator"),
+        ("customer", "message", "accepted", "accepted"),
     ]
     desk.close_dialogs()
     write(desk, 1)
@@ -449,8 +457,11 @@ def test_every_assignment_has_one_record(desk):
     desk.open_channel("desk", ["telegram"], [a, b, c], max_dialogs=1)
     write(desk, 1, 2, 3)
     assert desk.rows("SELECT dialog_id - 1, rule, operator_id, candidates FROM decisions ORDER BY id") == [
-        (0, "D2", a, {"offline": [c], "later_in_turn": [b]}),
-        (1, "D2", b, {"offline": [c], "at_limit": [a]}),
+        (0, "D2", a, {"later_in_turn": [b]}),
+        (1, "D2", b, {"at_limit": [a]}),
+    ]
+    assert desk.rows("SELECT DISTINCT ineligible FROM decisions JOIN plans ON plans.id = plan_id") == [
+        ({"offline": [c]},)
     ]
     assert statuses(desk) == ["assigned", "assigned", "queued"]
 

@@ -220,10 +220,8 @@ def test_an_operator_who_acts_meanwhile_is_told_that_the_dialog_is_gone(desk, se
             erasing = pool.submit(erase_now, desk, session)
             wait_until(lambda: desk.blocked_sessions() == 1)
             acts = [
-                pool.submit(
-                    operations.answer, needs, Asked(olga, "answer", "answer"), olga, dialog_id, f"we call {PHONE}"
-                ),
-                pool.submit(operations.accept, needs, Asked(olga, "accept", "accept"), olga, dialog_id),
+                pool.submit(operations.answer, needs, Asked(olga, "o", "answer"), olga, dialog_id, f"we call {PHONE}"),
+                pool.submit(operations.accept, needs, Asked(olga, "o", "accept"), olga, dialog_id),
             ]
             wait_until(lambda: desk.blocked_sessions() == 3)
         erasing.result(PATIENCE)

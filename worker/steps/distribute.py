@@ -21,7 +21,7 @@ from crm_store.inbox import ClaimedItem, Move
 from crm_store.timers import BacklogTimer, NewClock
 from tracker.channels import OpenChannelSettings
 from tracker.dialogs import HELD, Clock, DialogStatus, after_customer_message
-from worker.distribution import BACKLOG_RETRY, Demand, lock_and_serve, prepare, serve
+from worker.distribution import BACKLOG_RETRY, Demand, lock_and_serve, prepare, serve_each
 from worker.runner import Carried, Outcome
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ def distribute(connection: Connection, items: Sequence[ClaimedItem], _carried: C
     made = _make(connection, items, contexts, present, preferred)
     left = _note_messages(connection, items, contexts, present, {desk.id: desk.settings for desk in locked}, gone)
     more = left - {one.desk.id for one in prepared}
-    more |= {one.desk.id for one in prepared if serve(connection, one).more}
+    more |= serve_each(connection, prepared)
     dialog_ids = made | {chat_id: dialog.id for chat_id, dialog in present.items()}
     return Outcome(
         [Move(item.inbox_id, inbox.stage_after(Step.DISTRIBUTE), dialog_id=dialog_ids[item.chat_id]) for item in items],
