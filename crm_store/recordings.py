@@ -13,7 +13,7 @@ from crm_store.database import Connection
 from crm_store.queries import Queries
 from tracker.dialogs import HELD, DialogStatus
 from tracker.simulation import Arrival, OpenDialog, Recording, Turn
-from tracker.simulation.presence import Changes, availability_of
+from tracker.simulation.presence import Changes, absence_of
 
 _SQL = Queries("recordings")
 
@@ -110,7 +110,7 @@ def read(connection: Connection, period: Period) -> Recording:
     parameters = period.parameters()
     presence: dict[int, Changes] = {}
     for operator_id, at, availability, _ in connection.execute(_SQL["presence"], parameters).fetchall():
-        presence[operator_id] = (*presence.get(operator_id, ()), (at, availability_of(availability or "")))
+        presence[operator_id] = (*presence.get(operator_id, ()), (at, absence_of(availability or "")))
     reactions: dict[int | None, float] = dict(connection.execute(_SQL["reactions"], parameters).fetchall())
     reaction = reactions.pop(None, None)
     (handling,) = connection.execute(_SQL["handling"], parameters).fetchone() or (None,)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -24,7 +25,11 @@ from config.settings import Settings, load_settings
 from crm_store import administration, recordings
 from crm_store.database import Connection, Session
 from crm_store.recordings import Period
-from tracker.simulation import ActualPeriod, Recording, Simulation
+from tracker.distribution import PassedOver
+from tracker.simulation import ActualPeriod, Configuration, Recording, Simulation
+
+NEVER_THERE = ((0.0, PassedOver.OFFLINE),)
+"""Of whom the log says nothing though it speaks of others: he has never been anything but offline."""
 
 PATIENCE = 3600.0
 """Seconds that one query, or the simulation between two, may take; nobody waits for locks of this transaction."""
@@ -72,6 +77,8 @@ def _compare(connection: Connection, settings: Settings, source: str, wish: Desk
     check_recorded(period, extent)
     recording = recordings.read(connection, period)
     compared = compare(known, plan, recording.presence.keys())
+    silent = _rostered(compared.now) - recording.presence.keys() if recording.presence else set()
+    recording = replace(recording, presence={**recording.presence, **dict.fromkeys(silent, NEVER_THERE)})
     really = ActualPeriod(recording, (one.id for one in known.open_channels.values()))
     now, planned = Simulation(recording, compared.now), Simulation(recording, compared.planned)
     arrivals = recordings.arrivals(connection, period)
@@ -88,21 +95,29 @@ def _compare(connection: Connection, settings: Settings, source: str, wish: Desk
         really.finish(),
         now.finish(),
         planned.finish(),
-        tuple(_notes(recording, compared)),
+        tuple(_notes(recording, compared, silent)),
     )
 
 
-def _notes(recording: Recording, compared: Compared) -> list[str]:
+def _rostered(configuration: Configuration) -> set[int]:
+    return {one for desk in configuration.open_channels.values() for one in desk.roster}
+
+
+def _notes(recording: Recording, compared: Compared, silent: Collection[int]) -> list[str]:
     notes = ["`simulated now` is the configuration that the database has now; it may have been another one then"]
-    configurations = (compared.now, compared.planned)
-    ids = {one for each in configurations for desk in each.open_channels.values() for one in desk.roster}
-    unknown = sorted(ids - recording.presence.keys())
-    names = ", ".join(compared.names.operators.get(one, str(one)) for one in unknown[:5])
-    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+    unknown = _rostered(compared.planned) - recording.presence.keys()
     if not recording.presence:
         notes.append("nobody's presence is recorded; everybody is taken to be available throughout")
     elif unknown:
-        notes.append(f"no presence is recorded of {names}{more}; taken to be there whenever anybody is")
+        named = _named(compared, unknown)
+        notes.append(f"no presence is recorded of {named}; taken to be there whenever anybody is")
+    if silent:
+        notes.append(f"no presence is recorded of {_named(compared, silent)}, on a roster already; taken to be offline")
     if recording.reaction is None:
         notes.append("nobody accepted a dialog in the period; the times to acceptance are made up")
     return notes
+
+
+def _named(compared: Compared, operator_ids: Collection[int]) -> str:
+    names = sorted(compared.names.operators.get(one, f"operator {one}") for one in operator_ids)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

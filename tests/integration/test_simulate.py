@@ -224,6 +224,18 @@ def test_presence_is_replayed(command, book):
     assert [one["desk"]["assignments"] for one in sales["operators"]] == [10, 0]
 
 
+def test_who_is_on_the_roster_and_was_never_recorded_was_offline(command, book):
+    """D6: the log would have said it; in the record as in both simulations he gets nothing."""
+    command.done("apply", command.file(WITH_BOB))
+    found = found_of(command, "open_channels: [{name: Sales, max_dialogs: 2}]\n")
+    (sales,) = found["open_channels"]
+    assert [[one[side]["assignments"] for side in ("really", "now", "desk")] for one in sales["operators"]] == [
+        [10, 10, 10],
+        [0, 0, 0],
+    ]
+    assert any("Bob, on a roster already; taken to be offline" in note for note in found["notes"])
+
+
 def test_a_channel_is_moved(command, book):
     """Its dialogs begin in the other open channel; the first is left without."""
     found = found_of(

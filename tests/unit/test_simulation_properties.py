@@ -10,6 +10,7 @@ from tracker.channels import Distribution, OpenChannelSettings
 from tracker.dialogs import DialogStatus
 from tracker.distribution import PassedOver
 from tracker.simulation import Arrival, Configuration, Recording, SimulatedOpenChannel, Simulation
+from tracker.simulation.world import Dialog
 
 pytestmark = pytest.mark.unit
 
@@ -95,9 +96,15 @@ def check(simulation: Simulation, configuration: Configuration) -> None:
 def test_limits_hold_and_nobody_is_lost(configuration, presence, stream):
     """D7, D8: after every arrival and at the end; every dialog waits, is somebody's, or is over."""
     simulation = Simulation(Recording(LENGTH, presence=presence), configuration)
-    made = []
+    made: list[Dialog] = []
     make = simulation._make_dialog
-    simulation._make_dialog = lambda arrival: made.append(make(arrival)) or made[-1]  # type: ignore[func-returns-value,method-assign]
+
+    def note(arrival: Arrival) -> Dialog | None:
+        if (dialog := make(arrival)) is not None:
+            made.append(dialog)
+        return dialog
+
+    simulation._make_dialog = note  # type: ignore[method-assign]
     for arrival in stream:
         simulation.arrive(arrival)
         check(simulation, configuration)

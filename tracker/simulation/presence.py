@@ -4,19 +4,18 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from tracker.distribution import PassedOver
-from tracker.simulation.recording import Availability
-
-AVAILABLE = "available"
+from tracker.presence import Availability
+from tracker.simulation.recording import Absence
 
 A_DAY = 86_400.0
 """Seconds of a leave that returns dialogs; of a shorter one he comes back to them (D11)."""
 
-Changes = tuple[tuple[float, Availability], ...]
+Changes = tuple[tuple[float, Absence], ...]
 
 
-def availability_of(text: str) -> Availability:
+def absence_of(text: str) -> Absence:
     """From the event log; what is unknown there is no availability."""
-    if text == AVAILABLE:
+    if text == Availability.AVAILABLE:
         return None
     return PassedOver(text) if text in tuple(PassedOver) else PassedOver.OFFLINE
 
@@ -53,7 +52,7 @@ def _completed(changes: Changes) -> Changes:
 def _anybody(known: Mapping[int, Changes]) -> Changes:
     """When at least one of them is available."""
     present: set[int] = set()
-    there: list[tuple[float, Availability]] = []
+    there: list[tuple[float, Absence]] = []
     ordered = sorted(
         chain.from_iterable(((max(at, 0.0), one, why) for at, why in changes) for one, changes in known.items()),
         key=lambda change: change[:2],

@@ -9,7 +9,7 @@ from tracker.distribution import PassedOver
 Course = tuple[tuple[float, DialogStatus], ...]
 """How a dialog went on once it was accepted: seconds since then, and what it became. The last is `closed` if it was."""
 
-Availability = PassedOver | None
+Absence = PassedOver | None
 """Why an operator may not be given a dialog (D6), or None if he may."""
 
 DEFAULT_REACTION = 30.0
@@ -79,7 +79,7 @@ class Recording:
     """
 
     length: float
-    presence: Mapping[int, tuple[tuple[float, Availability], ...]] = field(default_factory=dict)
+    presence: Mapping[int, tuple[tuple[float, Absence], ...]] = field(default_factory=dict)
     open_dialogs: tuple[OpenDialog, ...] = ()
     turns: Mapping[tuple[int, int], Turn] = field(default_factory=dict)
     reactions: Mapping[int, float] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from tracker.channels import Counted, Distribution, OpenChannelSettings
 from tracker.dialogs import DialogStatus
 from tracker.distribution import PassedOver, RosterOperator, WaitingDialog
 from tracker.simulation.figures import Tally
-from tracker.simulation.recording import Arrival, Availability, Course
+from tracker.simulation.recording import Absence, Arrival, Course
 
 OFF_ROSTER = -1
 """The place of a responsible person who is not on the roster (D9)."""
@@ -77,7 +77,7 @@ class Operator:
 
     id: int
     personal_limit: int | None
-    unavailable: Availability
+    unavailable: Absence
     desks: "list[Desk]" = field(default_factory=list)
     personal_held: int = 0
     dialogs: dict[int, Dialog] = field(default_factory=dict)
