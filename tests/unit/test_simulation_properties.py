@@ -73,7 +73,7 @@ def worlds(draw: st.DrawFn) -> Configuration:
 
 def check(simulation: Simulation, configuration: Configuration) -> None:
     """No limit is passed (D7); who has a dialog has it alone, and what nobody has waits (D8)."""
-    operators, desks = simulation._operators.values(), simulation._desks.values()
+    operators, desks = simulation._crew.operators.values(), simulation._desks.values()
     for operator in operators:
         assert operator.personal_limit is None or operator.personal_held <= operator.personal_limit
         assert operator.personal_held == len(operator.dialogs)
@@ -110,7 +110,7 @@ def test_limits_hold_and_nobody_is_lost(configuration, presence, stream):
         check(simulation, configuration)
     figures = simulation.finish()
     check(simulation, configuration)
-    held = [dialog for operator in simulation._operators.values() for dialog in operator.dialogs.values()]
+    held = [dialog for operator in simulation._crew.operators.values() for dialog in operator.dialogs.values()]
     assert len({id(dialog) for dialog in held}) == len(held)
     for dialog in made:
         assert (dialog in held) + dialog.waits + (dialog.status is DialogStatus.CLOSED) == 1

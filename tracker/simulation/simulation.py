@@ -5,37 +5,21 @@ held at once, and several simulations can share one reading of it.
 """
 
 import heapq
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 from tracker.channels import Distribution
 from tracker.dialogs import DialogStatus, is_unanswered
 from tracker.distribution import Decision, PassedOver, plan
+from tracker.simulation.agenda import Agenda, Kind
 from tracker.simulation.configuration import Configuration, SimulatedOpenChannel
+from tracker.simulation.crew import Crew
 from tracker.simulation.figures import Figures, figures_of
-from tracker.simulation.presence import Changes, presence_of, returns_dialogs
+from tracker.simulation.loads import Loads
 from tracker.simulation.recording import Arrival, OpenDialog, Recording, Turn
 from tracker.simulation.world import Desk, Dialog, Operator, Seat
 
 _GONE = frozenset({PassedOver.OFFLINE, PassedOver.WORKDAY_NOT_STARTED, PassedOver.ON_LEAVE, PassedOver.DISMISSED})
 """Merely unavailable, as D11 has it; away and paused are not gone."""
-
-_COURSE, _PRESENCE, _PRESENT, _ACCEPT, _HANDOVER = range(5)
-"""What comes first at one moment: slots become free before they are given away, and an acceptance is in time."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Scheduled:
-    at: float
-    kind: int
-    number: int
-    happens: Callable[[], None] = field(compare=False)
-    dialog: Dialog | None = field(default=None, compare=False)
-    edition: int = field(default=0, compare=False)
-
-    @property
-    def is_void(self) -> bool:
-        return self.dialog is not None and self.dialog.edition != self.edition
 
 
 class Simulation:
@@ -44,55 +28,22 @@ class Simulation:
     def __init__(self, recording: Recording, configuration: Configuration) -> None:
         self._recording = recording
         self._configuration = configuration
-        self._now = 0.0
-        self._number = 0
         self._age = 0
-        self._agenda: list[_Scheduled] = []
-        self._operators: dict[int, Operator] = {}
+        self._agenda = Agenda()
+        self._crew = Crew(recording, configuration, self._agenda, self._presence_changed)
+        self._loads = Loads(self._agenda, self._crew.operators)
         self._wanted: dict[int, dict[int, Dialog]] = {}
         self._freed: list[Desk] = []
-        self._presence = self._presences()
         self._desks = {one.id: self._make_desk(one) for one in configuration.open_channels.values()}
-        for operator_id in self._presence:
-            self._operator(operator_id)
         self._begin()
 
     # The beginning
-
-    def _presences(self) -> dict[int, Changes]:
-        configuration = self._configuration
-        ids = {one for open_channel in configuration.open_channels.values() for one in open_channel.roster}
-        return presence_of(self._recording.presence, sorted({*ids, *self._recording.presence}))
-
-    def _operator(self, operator_id: int) -> Operator:
-        """Who is known by nothing but a dialog that he has, or that prefers him, is as present as a newcomer."""
-        if operator_id in self._operators:
-            return self._operators[operator_id]
-        if operator_id not in self._presence:
-            self._presence |= presence_of(self._recording.presence, [operator_id])
-        changes = self._presence[operator_id]
-        started = [why for at, why in changes[1:] if at <= self._now]
-        unavailable = started[-1] if started else changes[0][1]
-        if operator_id in self._configuration.dismissed:
-            unavailable = PassedOver.DISMISSED
-        limit = self._configuration.personal_limits.get(operator_id)
-        operator = self._operators[operator_id] = Operator(operator_id, limit, unavailable)
-        if operator_id not in self._configuration.dismissed:
-            for number in range(1, len(changes)):
-                if changes[number][0] > self._now:
-                    self._schedule_presence(operator, changes, number)
-        return operator
-
-    def _schedule_presence(self, operator: Operator, changes: Changes, number: int) -> None:
-        at, _ = changes[number]
-        if at < self._recording.length:
-            self._schedule(at, _PRESENCE, lambda: self._presence_changes(operator, changes, number))
 
     def _make_desk(self, open_channel: SimulatedOpenChannel) -> Desk:
         seats = {}
         for position, operator_id in enumerate(open_channel.roster):
             turn = self._recording.turns.get((open_channel.id, operator_id), Turn())
-            seats[operator_id] = Seat(self._operator(operator_id), position, turn.turn, turn.given)
+            seats[operator_id] = Seat(self._crew.get(operator_id), position, turn.turn, turn.given)
         turn_now = max((max(seat.turn, seat.given) for seat in seats.values()), default=0)
         desk = Desk(open_channel.id, open_channel.settings, open_channel.active, turn_now, seats)
         for seat in seats.values():
@@ -107,8 +58,8 @@ class Simulation:
             self._resume(open_dialog)
         for desk in self._desks.values():
             self._serve(desk)
-        for operator in list(self._operators.values()):
-            self._note_limits(operator)
+        for operator in list(self._crew.operators.values()):
+            self._loads.note_limits(operator)
 
     def _resume(self, was: OpenDialog) -> None:
         dialog = self._make_dialog(was.arrival)
@@ -129,8 +80,8 @@ class Simulation:
         if holder_id is None or not stays or holder_id in self._configuration.dismissed:
             self._waits(dialog)
             return
-        self._hold(
-            dialog, self._operator(holder_id), was.status if was.accepted_at is not None else DialogStatus.ASSIGNED
+        self._loads.hold(
+            dialog, self._crew.get(holder_id), was.status if was.accepted_at is not None else DialogStatus.ASSIGNED
         )
         if was.accepted_at is not None:
             self._go_on(dialog)
@@ -150,8 +101,7 @@ class Simulation:
 
     def arrive(self, arrival: Arrival) -> None:
         """The next dialog begins; none is older than the one before."""
-        self._run(arrival.at)
-        self._now = max(self._now, arrival.at)
+        self._agenda.run(arrival.at)
         dialog = self._make_dialog(arrival)
         if dialog is not None:
             dialog.desk.tally.arrivals += 1
@@ -160,13 +110,12 @@ class Simulation:
 
     def finish(self) -> Figures:
         """The period is over."""
-        self._run(self._recording.length)
-        self._now = self._recording.length
-        for operator in self._operators.values():
+        self._agenda.run(self._recording.length)
+        for operator in self._crew.operators.values():
             for desk in operator.desks:
                 seat = desk.seats[operator.id]
                 if seat.full_since is not None:
-                    desk.tally.of(operator.id).seconds_at_limit += self._now - seat.full_since
+                    desk.tally.of(operator.id).seconds_at_limit += self._agenda.now - seat.full_since
             for dialog in operator.dialogs.values():
                 dialog.desk.tally.cut_off += 1
         for desk in self._desks.values():
@@ -174,21 +123,6 @@ class Simulation:
             for operator_id in desk.seats:
                 desk.tally.of(operator_id)
         return figures_of({one: desk.tally for one, desk in self._desks.items()}, limits=True)
-
-    # The agenda
-
-    def _run(self, until: float) -> None:
-        while self._agenda and self._agenda[0].at <= until:
-            next_one = heapq.heappop(self._agenda)
-            if next_one.is_void:
-                continue
-            self._now = max(self._now, next_one.at)
-            next_one.happens()
-
-    def _schedule(self, at: float, kind: int, happens: Callable[[], None], dialog: Dialog | None = None) -> None:
-        self._number += 1
-        edition = 0 if dialog is None else dialog.edition
-        heapq.heappush(self._agenda, _Scheduled(at, kind, self._number, happens, dialog, edition))
 
     # Distribution
 
@@ -199,7 +133,7 @@ class Simulation:
             queued = desk.oldest(self._takes(desk))
             named = {one.arrival.dialog_id: one for one in (*due.values(), *queued, *self._preferring(desk))}
             dialogs = sorted(named.values(), key=lambda one: one.age)
-            holders = [self._operators[one.holder_id] for one in dialogs if one.holder_id is not None]
+            holders = [self._loads.holder(one) for one in dialogs if one.holder_id is not None]
             if not dialogs or not self._plan(desk, dialogs):
                 break
             losers = [one for one in holders if one.personal_limit is not None]
@@ -223,9 +157,9 @@ class Simulation:
         if not desk.settings.to_responsible:
             return
         for operator_id, dialogs in self._wanted.items():
-            if dialogs and desk.has_room(self._operator(operator_id)):
+            if dialogs and desk.has_room(self._crew.get(operator_id)):
                 here = (one for one in dialogs.values() if one.desk is desk and operator_id not in one.passed_by)
-                free = desk.snapshot(self._operator(operator_id)).free
+                free = desk.snapshot(self._crew.get(operator_id)).free
                 yield from heapq.nsmallest(free, here, key=lambda one: one.age)
 
     def _plan(self, desk: Desk, dialogs: list[Dialog]) -> bool:
@@ -238,7 +172,7 @@ class Simulation:
             desk.candidates(dialogs),
             desk.turn,
             desk.settings.check_availability,
-            responsible=[desk.snapshot(self._operator(one)) for one in preferred],
+            responsible=[desk.snapshot(self._crew.get(one)) for one in preferred],
         )
         desk.note_turns(dict(made.turns), made.turn)
         for dialog, decision in zip(dialogs, made.decisions, strict=True):
@@ -257,13 +191,13 @@ class Simulation:
                 dialog.passed_by.add(holder_id)
                 dialog.let_pass.add(holder_id)
                 dialog.desk.tally.of(holder_id).handovers_lost += 1
-            self._release(dialog)
+            self._loads.release(dialog)
         if decision.restarted:
             dialog.passed_by.clear()
         if decision.operator_id is None:
             self._offer(dialog)
         else:
-            self._assign(dialog, self._operator(decision.operator_id))
+            self._assign(dialog, self._crew.get(decision.operator_id))
 
     def _kept(self, dialog: Dialog) -> None:
         """Nobody else can have it: his clock starts again, and now he accepts it (D5)."""
@@ -272,20 +206,18 @@ class Simulation:
             was_expected = self._reaction(dialog, holder_id) is not None
             dialog.let_pass.add(holder_id)
             if was_expected:
-                self._schedule(
-                    self._now + dialog.desk.settings.handover_after, _HANDOVER, lambda: self._is_due(dialog), dialog
-                )
+                self._start_clock(dialog, self._agenda.now)
             else:
-                self._watch(dialog, holder_id, self._now)
+                self._watch(dialog, holder_id, self._agenda.now)
 
     def _assign(self, dialog: Dialog, operator: Operator) -> None:
         self._count_assignment(dialog, operator)
         self._no_longer_waits(dialog)
-        self._hold(dialog, operator, DialogStatus.ASSIGNED)
-        self._watch(dialog, operator.id, self._now)
+        self._loads.hold(dialog, operator, DialogStatus.ASSIGNED)
+        self._watch(dialog, operator.id, self._agenda.now)
 
     def _count_assignment(self, dialog: Dialog, operator: Operator) -> None:
-        waited = self._now - dialog.arrival.at if dialog.arrived_within else None
+        waited = self._agenda.now - dialog.arrival.at if dialog.arrived_within else None
         dialog.desk.tally.assigned(operator.id, waited, first=dialog.first)
         dialog.first = False
 
@@ -293,9 +225,12 @@ class Simulation:
         """He accepts it in his time, or loses it."""
         reaction = self._reaction(dialog, operator_id)
         if reaction is not None:
-            self._schedule(max(self._now, since + reaction), _ACCEPT, lambda: self._accept(dialog), dialog)
-        due = max(self._now, since + dialog.desk.settings.handover_after)
-        self._schedule(due, _HANDOVER, lambda: self._is_due(dialog), dialog)
+            self._agenda.add(max(self._agenda.now, since + reaction), Kind.ACCEPT, lambda: self._accept(dialog), dialog)
+        self._start_clock(dialog, since)
+
+    def _start_clock(self, dialog: Dialog, since: float) -> None:
+        due = max(self._agenda.now, since + dialog.desk.settings.handover_after)
+        self._agenda.add(due, Kind.HANDOVER, lambda: self._is_due(dialog), dialog)
 
     def _reaction(self, dialog: Dialog, operator_id: int) -> float | None:
         """Seconds until he accepts; None if he lets it pass, as he really did. Nobody lets one dialog pass twice."""
@@ -322,7 +257,7 @@ class Simulation:
         reaction = dialog.arrival.accepted_after if not dialog.ever_accepted else None
         if reaction is None:
             reaction = self._recording.reaction_of(None)
-        self._schedule(self._now + reaction, _ACCEPT, lambda: self._offer_is_ready(dialog), dialog)
+        self._agenda.add(self._agenda.now + reaction, Kind.ACCEPT, lambda: self._offer_is_ready(dialog), dialog)
 
     def _offer_is_ready(self, dialog: Dialog) -> None:
         dialog.desk.is_ready(dialog)
@@ -337,112 +272,62 @@ class Simulation:
             seat = min(eligible, key=lambda one: (desk.held.get(one.operator.id, 0), one.position))
             self._count_assignment(dialog, seat.operator)
             self._no_longer_waits(dialog)
-            self._hold(dialog, seat.operator, DialogStatus.ASSIGNED)
+            self._loads.hold(dialog, seat.operator, DialogStatus.ASSIGNED)
             self._accept(dialog)
 
     # What holders do
 
     def _accept(self, dialog: Dialog) -> None:
-        assert dialog.holder_id is not None  # noqa: S101  nobody else accepts
+        holder = self._loads.holder(dialog)
         if dialog.arrived_within and not dialog.ever_accepted:
-            waited = self._now - dialog.arrival.at
-            dialog.desk.tally.of(dialog.holder_id).to_acceptance.append(waited)
+            waited = self._agenda.now - dialog.arrival.at
+            dialog.desk.tally.of(holder.id).to_acceptance.append(waited)
         dialog.ever_accepted = True
         dialog.edition += 1
-        self._become(dialog, DialogStatus.ACCEPTED)
+        self._becomes(dialog, DialogStatus.ACCEPTED)
         self._go_on(dialog)
 
     def _go_on(self, dialog: Dialog) -> None:
         """Its course goes on where it was."""
-        dialog.resumed_at = self._now
+        dialog.resumed_at = self._agenda.now
         self._schedule_step(dialog)
 
     def _schedule_step(self, dialog: Dialog) -> None:
         if dialog.step < len(dialog.course):
             after, _ = dialog.course[dialog.step]
             at = dialog.resumed_at + max(0.0, after - dialog.progress)
-            self._schedule(at, _COURSE, lambda: self._step(dialog), dialog)
+            self._agenda.add(at, Kind.COURSE, lambda: self._step(dialog), dialog)
 
     def _step(self, dialog: Dialog) -> None:
         after, status = dialog.course[dialog.step]
         dialog.step += 1
         dialog.progress = max(dialog.progress, after)
-        dialog.resumed_at = self._now
+        dialog.resumed_at = self._agenda.now
         if status is DialogStatus.CLOSED:
             self._close(dialog)
             return
-        self._become(dialog, status)
+        self._becomes(dialog, status)
         self._schedule_step(dialog)
         if status in (DialogStatus.AWAITING_OPERATOR, DialogStatus.ACCEPTED):
             self._customer_wrote(dialog)
 
     def _customer_wrote(self, dialog: Dialog) -> None:
         """D11: from somebody who is merely gone it goes back."""
-        assert dialog.holder_id is not None  # noqa: S101  its course goes on
-        operator = self._operators[dialog.holder_id]
+        operator = self._loads.holder(dialog)
         if operator.unavailable in _GONE and dialog.desk.settings.check_availability:
-            self._release(dialog)
+            self._loads.release(dialog)
             self._waits(dialog)
             self._serve(dialog.desk)
 
-    def _become(self, dialog: Dialog, status: DialogStatus) -> None:
-        dialog.status = status
-        dialog.answered = dialog.answered or status is DialogStatus.AWAITING_CUSTOMER
-        self._recount(dialog)
+    def _becomes(self, dialog: Dialog, status: DialogStatus) -> None:
+        if self._loads.become(dialog, status):
+            self._slot_is_free(self._loads.holder(dialog), dialog.desk)
 
     def _close(self, dialog: Dialog) -> None:
-        holder = self._release(dialog)
+        holder = self._loads.release(dialog)
         dialog.edition += 1
         dialog.status = DialogStatus.CLOSED
         self._slot_is_free(holder, dialog.desk)
-
-    # Loads, by D7
-
-    def _hold(self, dialog: Dialog, operator: Operator, status: DialogStatus) -> None:
-        dialog.edition += 1
-        dialog.status = status
-        dialog.holder_id = operator.id
-        operator.dialogs[dialog.arrival.dialog_id] = dialog
-        dialog.counts = dialog.counts_as()
-        if dialog.counts:
-            self._load(dialog.desk, operator, 1)
-
-    def _release(self, dialog: Dialog) -> Operator:
-        """Its holder has it no more."""
-        assert dialog.holder_id is not None  # noqa: S101  by the callers
-        holder = self._operators[dialog.holder_id]
-        del holder.dialogs[dialog.arrival.dialog_id]
-        if dialog.counts:
-            self._load(dialog.desk, holder, -1)
-        dialog.counts, dialog.holder_id = False, None
-        if dialog.status is not DialogStatus.ASSIGNED and dialog.resumed_at < self._now:
-            dialog.progress += self._now - dialog.resumed_at
-        return holder
-
-    def _recount(self, dialog: Dialog) -> None:
-        if dialog.holder_id is None or dialog.counts == (counts := dialog.counts_as()):
-            return
-        dialog.counts = counts
-        holder = self._operators[dialog.holder_id]
-        self._load(dialog.desk, holder, 1 if counts else -1)
-        if not counts:
-            self._slot_is_free(holder, dialog.desk)
-
-    def _load(self, desk: Desk, operator: Operator, change: int) -> None:
-        desk.held[operator.id] = desk.held.get(operator.id, 0) + change
-        operator.personal_held += change
-        self._note_limits(operator)
-
-    def _note_limits(self, operator: Operator) -> None:
-        for desk in operator.desks:
-            seat = desk.seats[operator.id]
-            full = operator.is_full(desk) and not desk.is_absent(operator)
-            if full and seat.full_since is None:
-                seat.full_since = self._now
-                desk.tally.of(operator.id).times_at_limit += 1
-            elif not full and seat.full_since is not None:
-                desk.tally.of(operator.id).seconds_at_limit += self._now - seat.full_since
-                seat.full_since = None
 
     def _slot_is_free(self, operator: Operator, desk: Desk) -> None:
         """What waits is tried at once, wherever he could be given it (D8)."""
@@ -476,14 +361,13 @@ class Simulation:
 
     # Presence, by D6 and D11
 
-    def _presence_changes(self, operator: Operator, changes: Changes, number: int) -> None:
-        _, operator.unavailable = changes[number]
-        self._note_limits(operator)
+    def _presence_changed(self, operator: Operator, leaves: bool) -> None:
+        self._loads.note_limits(operator)
         everything = operator.unavailable is PassedOver.DISMISSED
-        if everything or returns_dialogs(changes, number, self._recording.length):
+        if everything or leaves:
             self._hand_back(operator, everything=everything)
         if not everything:  # all who come at this moment are there before any of them is given something
-            self._schedule(self._now, _PRESENT, lambda: self._is_there(operator))
+            self._agenda.add(self._agenda.now, Kind.PRESENT, lambda: self._is_there(operator))
 
     def _is_there(self, operator: Operator) -> None:
         desks = [*operator.desks, *(one.desk for one in self._wanted.get(operator.id, {}).values())]
@@ -497,7 +381,7 @@ class Simulation:
             if everything and dialog.status is DialogStatus.CLOSING:
                 self._close(dialog)
             elif everything or is_unanswered(dialog.status, answered=dialog.answered):
-                self._release(dialog)
+                self._loads.release(dialog)
                 self._waits(dialog)
                 touched[dialog.desk.id] = dialog.desk
         for _, desk in sorted(touched.items()):
