@@ -224,6 +224,42 @@ def test_presence_is_replayed(command, book):
     assert [one["desk"]["assignments"] for one in sales["operators"]] == [10, 0]
 
 
+def test_who_let_a_dialog_pass_does_so_again(command, book, database_url):
+    """D5: the record's hand-over is told, and happens in the simulation; with a roster of one he keeps the dialog."""
+    command.done("apply", command.file(WITH_BOB))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("TRUNCATE dialogs, events, decisions CASCADE")
+        for name in ("Ann", "Bob"):
+            book.presence(name, -60, "available")
+        dialog_id = book.dialog("Bob", 0, 60, 75, 200, by_columns=True)
+        ann, bob = book.operator("Ann"), book.operator("Bob")
+        connection.execute("UPDATE decisions SET operator_id = %s, at = %s", [ann, BEGIN])
+        connection.execute(
+            "INSERT INTO decisions (dialog_id, at, rule, operator_id, candidates) VALUES (%s, %s, 'D2', %s, '{}')",
+            [dialog_id, BEGIN + timedelta(seconds=60), bob],
+        )
+        for at, cause, was, became, before, after in (
+            (0, "message", None, "queued", None, None),
+            (0, "D2", "queued", "assigned", None, ann),
+            (60, "handover", "assigned", "assigned", ann, bob),
+            (75, "accept", "assigned", "accepted", bob, bob),
+            (200, "close", "accepted", "closed", bob, bob),
+        ):
+            connection.execute(
+                "INSERT INTO events (dialog_id, at, actor, cause, was, became, was_operator_id, operator_id) "
+                "VALUES (%s, %s, 'system', %s, %s, %s, %s, %s)",
+                [dialog_id, BEGIN + timedelta(seconds=at), cause, was, became, before, after],
+            )
+    (sales,) = found_of(command, "open_channels: [{name: Sales, roster: [Ann]}]\n")["open_channels"]
+    ann_was, bob_was = sales["operators"]
+    for side in ("really", "now"):
+        assert [one[side]["assignments"] for one in sales["operators"]] == [1, 1]
+        assert (ann_was[side]["handovers_lost"], bob_was[side]["first_assignments"]) == (1, 0)
+        assert sales[side]["to_acceptance"]["median"] == 75
+    assert (ann_was["desk"]["handovers_lost"], bob_was["desk"]["assignments"]) == (0, 0)
+    assert sales["desk"]["to_acceptance"]["median"] == 75, "his clock runs out at 60, and he accepts it 15 s later"
+
+
 def test_who_is_on_the_roster_and_was_never_recorded_was_offline(command, book):
     """D6: the log would have said it; in the record as in both simulations he gets nothing."""
     command.done("apply", command.file(WITH_BOB))
