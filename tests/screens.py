@@ -91,6 +91,18 @@ class Screen:
         """Whether these are the names of all that arrives, sooner or later."""
         return wait_for(lambda: self.names() == list(names))
 
+    def has(self, number: int, seconds: float = 20) -> bool:
+        """Whether so many have arrived in time, or it has ended."""
+        return wait_for(lambda: self.ended or len(self.received) >= number, seconds) and len(self.received) >= number
+
+    def shows(self, dialog_id: int) -> bool:
+        """Whether an event of this dialog arrives."""
+        return wait_for(lambda: dialog_id in self.dialogs())
+
+    def is_ended(self) -> bool:
+        """Whether the server ends it, cleanly."""
+        return wait_for(lambda: self.ended) and self.error is None
+
     def _run(self) -> None:
         headers = {b"authorization": f"Bearer {self._token}".encode()}
         if self.last_id is not None:

@@ -72,13 +72,13 @@ def test_an_operator_sees_offers_and_not_the_backlog() -> None:
     assert own == {(Circle.OPERATOR, 1), (Circle.OFFERS, 5)}
     assert department == own | {(Circle.OPERATOR, 2), (Circle.WAITING, 6)}
     assert circles_of_follower(1, Scope.ANY, [5]) == EVERYTHING
-    for statuses in ((None, QUEUED), (QUEUED, QUEUED), (QUEUED, DialogStatus.CLOSED)):
-        assert circles_of_event(5, *statuses, None, None).isdisjoint(own)
-        assert not circles_of_event(6, *statuses, None, None).isdisjoint(department)
-    for statuses in ((QUEUED, OFFERED), (OFFERED, QUEUED), (OFFERED, ACCEPTED)):
-        assert not circles_of_event(5, *statuses, None, 9).isdisjoint(own)
-        assert circles_of_event(6, *statuses, None, 9).isdisjoint(own)
-        assert not circles_of_event(6, *statuses, None, 9).isdisjoint(department)
+    for was, became in ((None, QUEUED), (QUEUED, QUEUED), (QUEUED, DialogStatus.CLOSED)):
+        assert circles_of_event(5, was, became, None, None).isdisjoint(own)
+        assert not circles_of_event(6, was, became, None, None).isdisjoint(department)
+    for was, became in ((QUEUED, OFFERED), (OFFERED, QUEUED), (OFFERED, ACCEPTED)):
+        assert not circles_of_event(5, was, became, None, 9).isdisjoint(own)
+        assert circles_of_event(6, was, became, None, 9).isdisjoint(own)
+        assert not circles_of_event(6, was, became, None, 9).isdisjoint(department)
 
 
 def test_whoever_has_or_had_a_dialog_sees_its_event() -> None:
