@@ -159,7 +159,8 @@ class StreamedDesk:
         self.urls: list[str] = []
 
     def __enter__(self) -> Self:
-        self.database = self._stack.enter_context(Database(DatabaseOptions(self.url, "openchannel tests")))
+        self.options = DatabaseOptions(self.url, "openchannel tests")
+        self.database = self._stack.enter_context(Database(self.options))
         for _ in range(self._instances):
             options = DatabaseOptions(self.url, "openchannel streams", connect_timeout=2.0)
             database = self._stack.enter_context(Database(options))

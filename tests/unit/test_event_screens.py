@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 
@@ -121,7 +121,7 @@ def test_what_comes_as_the_heartbeat_is_due_is_not_passed_by(monkeypatch: pytest
         follower = Follower(b"", SIGHT, service=True)
 
         class Wake(asyncio.Event):
-            async def wait(self) -> bool:
+            async def wait(self) -> Literal[True]:
                 """Something comes, and the time is over before it was noticed."""
                 give(follower, 2)
                 process.tail = (Position(3, 0), NOW)
