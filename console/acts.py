@@ -1,24 +1,27 @@
 """Acts over HTTP: routes that translate only. A refusal by the rules is 409 with its reason."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from console import card_creation, operations, presence
+from console import card_creation, operations
+from console.acting import Asking
 from console.card_creation import MadeCard
 from console.dependencies import Needs
+from console.operations import Target
 from console.pages import RowId
 from console.problems import documented
 from console.security import AnyCaller, OperatorOnly
-from crm_store.views.desks import OperatorView
 from crm_store.views.dialogs import DialogSummary
 from tracker.cards import CardType
 from tracker.texts import clean_text
 
 LONGEST_ANSWER = 4000
 """Characters; the smallest limit among the messengers is 4096."""
+
+PositiveId = Annotated[int, Field(ge=1, le=2**63 - 1, strict=True)]
 
 router = APIRouter(prefix="/api", tags=["acts"], responses=documented(401, 403, 404, 409, 422, 503))
 
@@ -33,6 +36,22 @@ class Answer(BaseModel):
         StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_ANSWER),
         BeforeValidator(clean_text),
     ]
+
+
+class Transfer(BaseModel):
+    """Where the dialog goes: one of the three."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    operator: PositiveId | None = None
+    open_channel: PositiveId | None = None
+    backlog: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(target is not None for target in (self.operator, self.open_channel, self.backlog)) != 1:
+            raise ValueError("give exactly one of `operator`, `open_channel` and `backlog`")
+        return self
 
 
 class WantedType(StrEnum):
@@ -50,43 +69,78 @@ class WantedCard(BaseModel):
     type: WantedType
 
 
-@router.post("/operator/online", tags=["operator"])
-def online(needs: Needs, operator: OperatorOnly) -> OperatorView:
-    """Be there. A heartbeat is due at least once a minute."""
-    return presence.go_online(needs, operator)
-
-
-@router.post("/operator/offline", tags=["operator"])
-def offline(needs: Needs, operator: OperatorOnly) -> OperatorView:
-    """Be gone."""
-    return presence.go_offline(needs, operator)
-
-
-@router.post("/operator/heartbeat", tags=["operator"])
-def heartbeat(needs: Needs, operator: OperatorOnly) -> OperatorView:
-    """Still be there. Refused: not_online."""
-    return presence.heartbeat(needs, operator)
-
-
 @router.post("/dialogs/{dialog_id}/accept")
-def accept(needs: Needs, operator: OperatorOnly, dialog_id: RowId) -> DialogSummary:
-    """Take a dialog that is offered or assigned to you.
+def accept(needs: Needs, asking: Asking, operator: OperatorOnly, dialog_id: RowId) -> DialogSummary:
+    """Take a dialog that is offered or assigned to you (D4).
 
-    Refused: taken, already_yours, not_assigned, closed, not_on_roster, offline, at_limit, at_personal_limit.
+    Refused: taken, already_yours, not_assigned, closed; for an offer also not_on_roster, at_limit, at_personal_limit,
+    and why you are not available.
     """
-    return operations.accept(needs, operator, dialog_id)
+    return operations.accept(needs, asking.to("accept", {"dialog_id": dialog_id}), operator, dialog_id)
+
+
+@router.post("/dialogs/{dialog_id}/skip")
+def skip(needs: Needs, asking: Asking, operator: OperatorOnly, dialog_id: RowId) -> DialogSummary:
+    """Let a dialog that is assigned to you pass to another (D5).
+
+    Refused: not_yours, already_yours, closed, nobody_else.
+    """
+    return operations.skip(needs, asking.to("skip", {"dialog_id": dialog_id}), operator, dialog_id)
 
 
 @router.post("/dialogs/{dialog_id}/answer")
-def answer(needs: Needs, operator: OperatorOnly, dialog_id: RowId, body: Answer) -> DialogSummary:
-    """Write to the customer. Refused: not_yours, closed."""
-    return operations.answer(needs, operator, dialog_id, body.text)
+def answer(needs: Needs, asking: Asking, operator: OperatorOnly, dialog_id: RowId, body: Answer) -> DialogSummary:
+    """Write to the customer (S5). Refused: not_yours, closed."""
+    return operations.answer(needs, asking.to("answer", {"dialog_id": dialog_id}, body), operator, dialog_id, body.text)
+
+
+@router.post("/dialogs/{dialog_id}/take")
+def take(needs: Needs, asking: Asking, operator: OperatorOnly, dialog_id: RowId) -> DialogSummary:
+    """Take a dialog that waits; a supervisor any that is open. It may pass a limit (D7).
+
+    Refused: taken, already_yours, not_on_roster, closed.
+    """
+    return operations.take(needs, asking.to("take", {"dialog_id": dialog_id}), operator, dialog_id)
+
+
+@router.post("/dialogs/{dialog_id}/transfer")
+def transfer(needs: Needs, asking: Asking, dialog_id: RowId, body: Transfer) -> DialogSummary:
+    """Give the dialog to another operator, to another open channel, or back to the backlog (D10).
+
+    Refused: not_yours, closed, closing, has_it_already, waits_already, inactive, and why the operator cannot have it.
+    """
+    target = Target(body.operator, body.open_channel)
+    return operations.transfer(needs, asking.to("transfer", {"dialog_id": dialog_id}, body), dialog_id, target)
 
 
 @router.post("/dialogs/{dialog_id}/close")
-def close(needs: Needs, operator: OperatorOnly, dialog_id: RowId) -> DialogSummary:
-    """End the dialog. Refused: not_yours, closed."""
-    return operations.close(needs, operator, dialog_id)
+def close(needs: Needs, asking: Asking, dialog_id: RowId) -> DialogSummary:
+    """End the dialog; with a closing text it is closing for a while (S4). Refused: not_yours, closed."""
+    return operations.close(needs, asking.to("close", {"dialog_id": dialog_id}), dialog_id)
+
+
+@router.post("/dialogs/{dialog_id}/spam")
+def spam(needs: Needs, asking: Asking, dialog_id: RowId) -> DialogSummary:
+    """Mark the dialog as spam, and end it at once. Refused: not_yours, closed."""
+    return operations.spam(needs, asking.to("spam", {"dialog_id": dialog_id}), dialog_id)
+
+
+@router.post("/dialogs/{dialog_id}/reopen")
+def reopen(needs: Needs, asking: Asking, dialog_id: RowId) -> DialogSummary:
+    """Go on with a dialog that was ended. Refused: open, not_yours, chat_has_dialog, at_limit, at_personal_limit."""
+    return operations.reopen(needs, asking.to("reopen", {"dialog_id": dialog_id}), dialog_id)
+
+
+@router.post("/dialogs/{dialog_id}/pin")
+def pin(needs: Needs, asking: Asking, dialog_id: RowId) -> DialogSummary:
+    """Keep it with its operator, and open (S3, D11). Refused: not_yours, nobodys, closed."""
+    return operations.pin(needs, asking.to("pin", {"dialog_id": dialog_id}), dialog_id, pinned=True)
+
+
+@router.post("/dialogs/{dialog_id}/unpin")
+def unpin(needs: Needs, asking: Asking, dialog_id: RowId) -> DialogSummary:
+    """Undo a pin. Refused: not_yours, nobodys, closed."""
+    return operations.pin(needs, asking.to("unpin", {"dialog_id": dialog_id}), dialog_id, pinned=False)
 
 
 @router.post("/chats/{chat_id}/card", status_code=201, responses={200: {"model": MadeCard}})

@@ -4,15 +4,16 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
-from console import acts, event_routes, health, lookups, metrics, problems, tracker_routes
+from console import acts, event_routes, health, lookups, metrics, presence_routes, problems, tracker_routes
 from console.bodies import BodyLimit
 from console.broker import Broker
 from console.dependencies import Dependencies
 from console.streams import Streams
 
 DESCRIPTION = """
-The desk between messengers and a CRM. Send `Authorization: Bearer <token>`: the service token looks at everything,
-an operator's token acts as that operator. Every error is a problem document (RFC 9457) with a stable `reason`.
+The desk between messengers and a CRM. Send `Authorization: Bearer <token>`: an operator's token acts as that operator,
+as far as his role and scope reach; the service token sees everything. Every error is a problem document (RFC 9457)
+with a stable `reason`.
 """
 
 
@@ -32,6 +33,7 @@ def make_api(dependencies: Dependencies) -> FastAPI:
     for router in (
         lookups.router,
         tracker_routes.router,
+        presence_routes.router,
         acts.router,
         event_routes.router,
         health.router,

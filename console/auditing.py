@@ -46,10 +46,21 @@ def audited(database: Database, actor: str, act: str, details: Mapping[str, Any]
     details: ids, counts and reasons; may be added to in the block. Phones and e-mails in reasons are masked: the entry
     outlives an erase.
     """
+    with refusals_audited(database, actor, act, details), database.transaction() as connection:
+        yield connection
+        enter_done(connection, actor, act, details)
+
+
+def enter_done(connection: Connection, actor: str, act: str, details: Mapping[str, Any]) -> None:
+    """Enter an act that is done, as part of its transaction."""
+    audit.enter(connection, actor, act, "done", _masked(details))
+
+
+@contextmanager
+def refusals_audited(database: Database, actor: str, act: str, details: Mapping[str, Any]) -> Iterator[None]:
+    """An act that is refused in the block is entered with the reason, in a transaction of its own."""
     try:
-        with database.transaction() as connection:
-            yield connection
-            audit.enter(connection, actor, act, "done", _masked(details))
+        yield
     except (ActRefusedError, ProblemError) as refused:
         with database.transaction() as connection:
             audit.enter(connection, actor, act, refused.reason, _masked(details))

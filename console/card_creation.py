@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from console.dependencies import Dependencies
 from console.problems import ProblemError, unknown
 from console.security import Caller, Operator, actor_of
-from crm_store import cards, chats, dialogs, matching
+from crm_store import cards, chats, desks, dialogs, matching
 from crm_store.cards import Promotion
 from crm_store.chats import ChatContext
 from crm_store.database import Connection
@@ -22,7 +22,7 @@ from tracker.decisions import Sighting
 from tracker.dialogs import ActRefusedError
 from tracker.matching import Book
 from worker.binding import rules_of
-from worker.steps.ensure_card import choose_deals, first_active, source_name
+from worker.steps.ensure_card import choose_deals, source_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def _look_up_again(connection: Connection, card_id: int, context: ChatContext) -
 def _promote(connection: Connection, context: ChatContext, wanted: CardType, made_by: str) -> None:
     assert context.live_card_id is not None  # noqa: S101  checked by the caller
     source_ids = cards.source_ids(connection, {source_name(context)})
-    responsible = first_active(connection, {context.open_channel_id})
+    responsible = desks.first_active(connection, {context.open_channel_id})
     card_type = CardType.CONTACT if wanted is CardType.DEAL else CardType.LEAD
     cards.promote(
         connection,
@@ -115,7 +115,7 @@ def _open_deal(connection: Connection, context: ChatContext) -> None:
     assert context.live_card_id is not None  # noqa: S101  given by the caller
     if cards.details(connection, [context.live_card_id])[context.live_card_id].type is CardType.CONTACT:
         source_ids = cards.source_ids(connection, {source_name(context)})
-        choose_deals(connection, [context], source_ids, first_active(connection, {context.open_channel_id}))
+        choose_deals(connection, [context], source_ids, desks.first_active(connection, {context.open_channel_id}))
 
 
 def _finish(connection: Connection, chat_id: int, holder: tuple[int, int | None] | None, *, made: bool) -> MadeCard:

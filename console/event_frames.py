@@ -23,22 +23,22 @@ _MOST = 2**63 - 1
 class EventId:
     """An id as screens send it back. read_at: when the database said that this was all, in seconds since 1970.
 
-    sight: a mark of what its reader saw, so that it is told from that of another, and from his own of another time.
+    interest: the mark of what its reader was told of: another's id is not his, nor is his own from another department.
     """
 
     position: Position
     read_at: int
-    sight: int
+    interest: int
 
 
-def sight_of(circles: Circles) -> int:
-    """The mark of what somebody sees."""
+def mark_of(circles: Circles) -> int:
+    """The mark of what somebody is told of: the same in every process."""
     return zlib.crc32(",".join(f"{circle}{number}" for circle, number in sorted(circles)).encode())
 
 
-def write_id(position: Position, read_at: datetime, sight: int) -> bytes:
+def write_id(position: Position, read_at: datetime, interest: int) -> bytes:
     """What is opaque to screens."""
-    return b"%d-%d-%d-%d" % (position.xid, position.id, int(read_at.timestamp()), sight)
+    return b"%d-%d-%d-%d" % (position.xid, position.id, int(read_at.timestamp()), interest)
 
 
 def read_id(written: str) -> EventId | None:
@@ -46,10 +46,10 @@ def read_id(written: str) -> EventId | None:
     parts = written.split("-")
     if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
         return None
-    xid, row_id, read_at, sight = map(int, parts)
+    xid, row_id, read_at, interest = map(int, parts)
     if max(xid, row_id) > _MOST:
         return None
-    return EventId(Position(xid, row_id), read_at, sight)
+    return EventId(Position(xid, row_id), read_at, interest)
 
 
 def retry() -> bytes:
@@ -62,8 +62,8 @@ def frame(event_id: bytes, body: bytes) -> bytes:
     return b"id: %b\n%b" % (event_id, body)
 
 
-def mark(event_id: bytes) -> bytes:
-    """A heartbeat: no event, but a later place from which to resume."""
+def heartbeat(event_id: bytes) -> bytes:
+    """No event, but a later place from which to resume."""
     return b": alive\nid: %b\n\n" % event_id
 
 

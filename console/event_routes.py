@@ -54,9 +54,9 @@ class EventStream(Response):
         """Serve it. Raises ProblemError and DatabaseAwayError before anything was sent."""
         with self._streams.place(self._token_hash):
             opening = await self._streams.opening(self._token_hash, service=self._service)
-            if opening.sight is None:
+            if opening.interest is None:
                 raise ProblemError(401, "unknown_token", "nobody has this token", {"www-authenticate": "Bearer"})
-            follower = Follower(self._token_hash, opening.sight, service=self._service)
+            follower = Follower(self._token_hash, opening.interest, service=self._service)
             await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
             screen = Screen(self._streams, follower, opening, self._last_event_id)
             writing = asyncio.create_task(self._write(screen, send))
@@ -96,7 +96,7 @@ class Screen:
         self._last_event_id = last_event_id
         self._position: Position = opening.present
         self._read_at: datetime = opening.now
-        self._sight = follower.sight
+        self._interest = follower.interest
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Whole frames. Goes on until it is cancelled."""
@@ -129,8 +129,8 @@ class Screen:
             return self._reset("log_changed")
         if last.read_at < self._read_at.timestamp() - streams.MOST_AWAY:
             return self._reset("too_old")
-        if last.sight != self._sight.mark:
-            return self._reset("sight_changed")
+        if last.interest != self._interest.mark:
+            return self._reset("scope_changed")
         self._position = last.position
         self._read_at -= timedelta(seconds=max(0, int(self._read_at.timestamp()) - last.read_at))
         return b""
@@ -145,7 +145,7 @@ class Screen:
                 await asyncio.sleep(streams.AWAY_PAUSE)
                 continue
             chunks = []
-            for logged in streams.seen(page.events, self._sight):
+            for logged in streams.seen(page.events, self._interest):
                 self._position = logged.position
                 chunks.append(self._framed(event_frames.body_of(logged)))
             self._position = page.end
@@ -164,7 +164,7 @@ class Screen:
                     continue
                 self._position = item.position
                 self._read_at = item.read_at
-            self._sight = item.sight or self._sight
+            self._interest = item.interest or self._interest
             frames.append(self._framed(item.body))
         return b"".join(frames)
 
@@ -183,13 +183,17 @@ class Screen:
         return event_frames.frame(self._id(), body)
 
     def _marked(self) -> bytes:
-        return event_frames.mark(self._id())
+        return event_frames.heartbeat(self._id())
 
     def _id(self) -> bytes:
-        return event_frames.write_id(self._position, self._read_at, self._sight.mark)
+        return event_frames.write_id(self._position, self._read_at, self._interest.mark)
 
 
-@router.get("/events", response_class=EventStream)
+@router.get(
+    "/events",
+    response_class=Response,
+    responses={200: {"description": "Events without end.", "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}},
+)
 async def get_events(request: Request, caller: AnyCaller, last_event_id: _LastEventId = None) -> EventStream:
     """Follow what happens: server-sent events, which go on after `Last-Event-ID`.
 

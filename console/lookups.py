@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from console import presence
+from console import access, presence
 from console.dependencies import Needs
 from console.identifying import REGION_PATTERN, keys_of
 from console.pages import (
@@ -20,7 +20,7 @@ from console.pages import (
     read_place,
 )
 from console.problems import ProblemError, documented, unknown
-from console.security import AnyCaller, OperatorOnly, ServiceOnly
+from console.security import AnyCaller, Caller, OperatorOnly, ServiceOnly, SupervisorOnly
 from crm_store import ledger
 from crm_store.database import Connection
 from crm_store.views import Order, cards, chats, desks, dialogs, inbox, snapshot
@@ -89,31 +89,33 @@ def get_card(needs: Needs, _caller: AnyCaller, card_id: RowId) -> Card:
 @router.get("/cards/{card_id}/history")
 def get_card_history(
     needs: Needs,
-    _caller: AnyCaller,
+    caller: AnyCaller,
     card_id: RowId,
     order: HistoryOrder = Order.OLDEST,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[Message]:
-    """The messages of all chats of the card, by time of receipt (T4)."""
+    """The messages of all chats of the card, by time of receipt (T4); one of its customer's must be in scope."""
     beyond = read_place(cursor)
     with snapshot(needs.database) as connection:
-        chat_ids = [chat.id for chat in cards.chats_of(connection, _find_card(connection, card_id))]
+        found_card = _find_card(connection, card_id)
+        access.check_chats(connection, caller, cards.chats_of_customer(connection, found_card))
+        chat_ids = [chat.id for chat in cards.chats_of(connection, found_card)]
         found = chats.card_history(connection, chat_ids, limit + 1, order, beyond)
     return page(found, limit, lambda last: place_cursor(Place(last.received_at, last.chat_id, last.seq)))
 
 
 @router.get("/chats/{chat_id}")
-def get_chat(needs: Needs, _caller: AnyCaller, chat_id: RowId) -> Chat:
+def get_chat(needs: Needs, caller: AnyCaller, chat_id: RowId) -> Chat:
     """A chat with its card and its open dialog."""
     with snapshot(needs.database) as connection:
-        return _find_chat(connection, chat_id)
+        return _find_chat(connection, caller, chat_id)
 
 
 @router.get("/chats/{chat_id}/history")
 def get_chat_history(
     needs: Needs,
-    _caller: AnyCaller,
+    caller: AnyCaller,
     chat_id: RowId,
     order: HistoryOrder = Order.OLDEST,
     limit: Limit = 50,
@@ -122,7 +124,7 @@ def get_chat_history(
     """The messages of the chat in its order."""
     beyond = read_number(cursor)
     with snapshot(needs.database) as connection:
-        _find_chat(connection, chat_id)
+        _find_chat(connection, caller, chat_id)
         found = chats.chat_history(connection, chat_id, limit + 1, order, beyond)
     return page(found, limit, lambda last: number_cursor(last.seq))
 
@@ -130,29 +132,36 @@ def get_chat_history(
 @router.get("/dialogs")
 def get_dialogs(
     needs: Needs,
-    _caller: AnyCaller,
+    caller: AnyCaller,
     status: Annotated[list[DialogStatus] | None, Query(description="May be given several times.")] = None,
     operator: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="Id of the one who has them.")] = None,
     open_channel: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="Id.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[DialogSummary]:
-    """Dialogs, the newest first."""
+    """Dialogs in the caller's scope, the newest first."""
     before = read_number(cursor)
     with snapshot(needs.database) as connection:
         found = dialogs.page(
-            connection, limit + 1, before, status, operator, None if open_channel is None else [open_channel]
+            connection,
+            limit + 1,
+            before,
+            status,
+            operator,
+            None if open_channel is None else [open_channel],
+            sight=access.sight_of(connection, caller),
         )
     return page(found, limit, lambda last: number_cursor(last.id))
 
 
 @router.get("/dialogs/{dialog_id}")
-def get_dialog(needs: Needs, _caller: AnyCaller, dialog_id: RowId) -> Dialog:
+def get_dialog(needs: Needs, caller: AnyCaller, dialog_id: RowId) -> Dialog:
     """A dialog with its events (S1) and its decision records (D12)."""
     with snapshot(needs.database) as connection:
         dialog = dialogs.read(connection, dialog_id)
-    if dialog is None:
-        raise unknown("dialog", dialog_id)
+        if dialog is None:
+            raise unknown("dialog", dialog_id)
+        access.check_dialog(connection, caller, dialog_id)
     return dialog
 
 
@@ -164,14 +173,14 @@ def get_operator_dialogs(needs: Needs, operator: OperatorOnly) -> Page[DialogSum
 
 
 @router.get("/operators")
-def get_operators(needs: Needs, _caller: ServiceOnly) -> Page[OperatorView]:
+def get_operators(needs: Needs, _caller: SupervisorOnly) -> Page[OperatorView]:
     """All operators with presence (D6) and loads (D7)."""
     with snapshot(needs.database) as connection:
         return Page(items=desks.operators(connection), next=None)
 
 
 @router.get("/open-channels")
-def get_open_channels(needs: Needs, _caller: ServiceOnly) -> Page[OpenChannelView]:
+def get_open_channels(needs: Needs, _caller: SupervisorOnly) -> Page[OpenChannelView]:
     """All open channels with settings, channels, roster and backlog."""
     with snapshot(needs.database) as connection:
         return Page(items=desks.open_channels(connection), next=None)
@@ -212,8 +221,9 @@ def _find_card(connection: Connection, card_id: int) -> FoundCard:
     return found
 
 
-def _find_chat(connection: Connection, chat_id: int) -> Chat:
+def _find_chat(connection: Connection, caller: Caller, chat_id: int) -> Chat:
     chat = chats.read(connection, chat_id)
     if chat is None:
         raise unknown("chat", chat_id)
+    access.check_chats(connection, caller, [chat_id])
     return chat

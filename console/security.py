@@ -14,19 +14,27 @@ from console.dependencies import Needs
 from console.problems import ProblemError
 from crm_store import desks
 from crm_store.secrets import hash_token
+from tracker.access import DEFAULT_SCOPES, Role, Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A program of the company: it may look at everything."""
+    """A program of the company: it sees everything, and may do all that an administrator may."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """An operator, who acts as himself only, and may look at dialogs, chats and cards."""
+    """An operator, who acts as himself only. scope: None is the default of his role."""
 
     id: int
     name: str
+    role: Role = Role.OPERATOR
+    scope: Scope | None = None
+
+    @property
+    def reach(self) -> Scope:
+        """Whose dialogs he sees."""
+        return self.scope or DEFAULT_SCOPES[self.role]
 
 
 Caller = Service | Operator
@@ -35,6 +43,16 @@ Caller = Service | Operator
 def actor_of(caller: Caller) -> str:
     """Who acts, as histories and the audit trail name him."""
     return f"operator:{caller.id}" if isinstance(caller, Operator) else "service"
+
+
+def is_administrator(caller: Caller) -> bool:
+    """Whether he may decide about customers and operators."""
+    return isinstance(caller, Service) or caller.role is Role.ADMINISTRATOR
+
+
+def is_supervisor(caller: Caller) -> bool:
+    """Whether he may act on the dialogs of others, as far as his scope reaches."""
+    return is_administrator(caller) or (isinstance(caller, Operator) and caller.role is Role.SUPERVISOR)
 
 
 _bearer = HTTPBearer(auto_error=False, description="The service token, or an operator's token.")
@@ -50,7 +68,7 @@ def _caller(needs: Needs, credentials: Annotated[HTTPAuthorizationCredentials | 
         found = desks.operator_by_token(connection, token_hash)
     if found is None:
         raise _unauthorized("unknown_token", "nobody has this token", 'Bearer error="invalid_token"')
-    return Operator(*found)
+    return Operator(found.id, found.name, found.role, found.scope)
 
 
 AnyCaller = Annotated[Caller, Depends(_caller)]
@@ -68,8 +86,24 @@ def _operator(caller: AnyCaller) -> Operator:
     raise ProblemError(403, "operator_only", "operators act by themselves: this needs an operator's token")
 
 
+def _administrator(caller: AnyCaller) -> Caller:
+    if is_administrator(caller):
+        return caller
+    raise ProblemError(403, "administrators_only", "this needs an administrator's token, or the service token")
+
+
+def _supervisor(caller: AnyCaller) -> Caller:
+    if is_supervisor(caller):
+        return caller
+    raise ProblemError(403, "supervisors_only", "this needs a supervisor's token, or the service token")
+
+
 ServiceOnly = Annotated[Service, Depends(_service)]
 OperatorOnly = Annotated[Operator, Depends(_operator)]
+AdministratorOnly = Annotated[Caller, Depends(_administrator)]
+"""An administrator, or the service."""
+SupervisorOnly = Annotated[Caller, Depends(_supervisor)]
+"""A supervisor, an administrator, or the service."""
 
 
 def _unauthorized(reason: str, detail: str, challenge: str) -> ProblemError:

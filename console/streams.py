@@ -56,36 +56,36 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What a follower sees. mark: stands for it in ids."""
+class Interest:
+    """What a follower is told of. mark: stands for it in ids."""
 
     circles: Circles
     mark: int
 
     @classmethod
-    def of(cls, circles: Circles) -> "Sight":
+    def of(cls, circles: Circles) -> "Interest":
         """With its mark."""
-        return cls(circles, event_frames.sight_of(circles))
+        return cls(circles, event_frames.mark_of(circles))
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """Something that waits for a screen. position None: of the stream itself, not of the log.
 
-    sight: what he sees from here on, if that has changed.
+    interest: what he sees from here on, if that has changed.
     """
 
     position: Position | None
     read_at: datetime
     body: bytes
-    sight: Sight | None = None
+    interest: Interest | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a screen that comes is: sight None if nobody has its token; and where the log is now."""
+    """What a screen that comes is: interest None if nobody has its token; and where the log is now."""
 
-    sight: Sight | None
+    interest: Interest | None
     present: Position
     now: datetime
 
@@ -93,9 +93,9 @@ class Opening:
 class Follower:
     """A screen, as the tail knows it: what it sees and what waits for it."""
 
-    def __init__(self, token_hash: bytes, sight: Sight, *, service: bool) -> None:
+    def __init__(self, token_hash: bytes, interest: Interest, *, service: bool) -> None:
         self.token_hash = token_hash
-        self.sight = sight
+        self.interest = interest
         self.service = service
         self.ended = asyncio.Event()
         self.wake = asyncio.Event()
@@ -165,7 +165,7 @@ class Streams:
         def read(connection: Connection) -> Opening:
             # Before the position: what is seen may have changed since, and is then told by the tail.
             circles = EVERYTHING if service else following.followers(connection, [token_hash]).get(token_hash)
-            return Opening(None if circles is None else Sight.of(circles), *following.present(connection))
+            return Opening(None if circles is None else Interest.of(circles), *following.present(connection))
 
         return await self._in(self._reading_threads, read)
 
@@ -243,16 +243,16 @@ class Streams:
             return
         hashes = {follower.token_hash for follower in followers}
         found = await self._in(self._tail_thread, lambda connection: following.followers(connection, hashes))
-        sights = {token_hash: Sight.of(circles) for token_hash, circles in found.items()}
+        interests = {token_hash: Interest.of(circles) for token_hash, circles in found.items()}
         for follower in followers:
-            sight = sights.get(follower.token_hash)
-            if sight is None:
+            interest = interests.get(follower.token_hash)
+            if interest is None:
                 follower.ended.set()
-            elif sight != follower.sight and follower in self._followers:
+            elif interest != follower.interest and follower in self._followers:
                 self._leave(follower)
-                follower.sight = sight
+                follower.interest = interest
                 self._enter(follower)
-                follower.give(Item(None, read_at, event_frames.note("reset", reason="sight_changed"), sight))
+                follower.give(Item(None, read_at, event_frames.note("reset", reason="scope_changed"), interest))
 
     def _end_all(self) -> None:
         # Where everybody was means nothing in this log: each comes again, and is told to load afresh.
@@ -261,11 +261,11 @@ class Streams:
             follower.ended.set()
 
     def _enter(self, follower: Follower) -> None:
-        for circle in follower.sight.circles:
+        for circle in follower.interest.circles:
             self._by_circle[circle].add(follower)
 
     def _leave(self, follower: Follower) -> None:
-        for circle in follower.sight.circles:
+        for circle in follower.interest.circles:
             followers = self._by_circle.get(circle)
             if followers is not None:
                 followers.discard(follower)
@@ -286,6 +286,6 @@ def circles_of_logged(logged: LoggedEvent) -> Circles:
     return circles_of_event(event.open_channel_id, event.was, event.became, event.was_operator_id, event.operator_id)
 
 
-def seen(events: Sequence[LoggedEvent], sight: Sight) -> list[LoggedEvent]:
+def seen(events: Sequence[LoggedEvent], interest: Interest) -> list[LoggedEvent]:
     """Those that somebody sees."""
-    return [logged for logged in events if not sight.circles.isdisjoint(circles_of_logged(logged))]
+    return [logged for logged in events if not interest.circles.isdisjoint(circles_of_logged(logged))]

@@ -14,7 +14,7 @@ from console.dependencies import Needs
 from console.identifying import entered, key_on_card, keys_of, listed
 from console.pages import Cursor, Limit, Page, RowId, number_cursor, page, read_number
 from console.problems import ProblemError, documented, unknown
-from console.security import AnyCaller, Caller, Operator, Service, ServiceOnly, actor_of
+from console.security import AdministratorOnly, AnyCaller, Caller, Operator, actor_of, is_administrator
 from console.tracker_bodies import (
     Accepting,
     Act,
@@ -47,12 +47,12 @@ OfCard = Annotated[
 def get_provenance(needs: Needs, caller: AnyCaller, card_id: RowId) -> Provenance:
     """Everything known of the card's customer: by whom, from which message, through which rule.
 
-    The audit's entries are for the service alone.
+    The audit's entries are for administrators and the service.
     """
     with snapshot(needs.database) as connection:
-        found = _find(connection, card_id, provisional_too=isinstance(caller, Service))
+        found = _find(connection, card_id, provisional_too=is_administrator(caller))
         document = provenance.read(connection, found)
-    return document if isinstance(caller, Service) else replace(document, audit=[])
+    return document if is_administrator(caller) else replace(document, audit=[])
 
 
 # Cards, edited by persons
@@ -88,7 +88,7 @@ def remove_identifier(needs: Needs, caller: AnyCaller, card_id: RowId, body: Giv
 
 
 @router.post("/cards/{card_id}/detach")
-def detach_identifier(needs: Needs, caller: ServiceOnly, card_id: RowId, body: Detaching) -> Card:
+def detach_identifier(needs: Needs, caller: AdministratorOnly, card_id: RowId, body: Detaching) -> Card:
     """A wrong number: off the card for ever, its memory too (T5). Refused: not_on_card, ambiguous, deal."""
     _visible(needs, card_id)
     actor, keys = _actor(caller, body), keys_of(body.identifier, body.region)
@@ -98,7 +98,7 @@ def detach_identifier(needs: Needs, caller: ServiceOnly, card_id: RowId, body: D
 
 
 @router.post("/chats/{chat_id}/detach", status_code=201)
-def detach_chat(needs: Needs, caller: ServiceOnly, chat_id: RowId, body: ReasonedAct) -> CardSummary:
+def detach_chat(needs: Needs, caller: AdministratorOnly, chat_id: RowId, body: ReasonedAct) -> CardSummary:
     """The chat is not this customer's: the card of its own that it gets. Refused: not_processed, only_chat, moved."""
     new_id = acts.detach_chat(needs.database, _actor(caller, body), chat_id, body.reason)
     with snapshot(needs.database) as connection:
@@ -111,7 +111,7 @@ def detach_chat(needs: Needs, caller: ServiceOnly, chat_id: RowId, body: Reasone
 
 @router.get("/tracker/merges")
 def get_merges(
-    needs: Needs, _caller: ServiceOnly, card: OfCard = None, limit: Limit = 50, cursor: Cursor = None
+    needs: Needs, _caller: AdministratorOnly, card: OfCard = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[MergeView]:
     """Merges, undone ones too, the newest first."""
     before = read_number(cursor)
@@ -121,14 +121,14 @@ def get_merges(
 
 
 @router.post("/tracker/merges", status_code=201)
-def merge(needs: Needs, caller: ServiceOnly, body: Merging) -> MergeView:
+def merge(needs: Needs, caller: AdministratorOnly, body: Merging) -> MergeView:
     """Two cards are one customer's (T7), whatever stands in the way. Refused: already_one, deal."""
     merge_id = acts.merge(needs.database, _actor(caller, body), body.card_id, body.other_id, body.reason)
     return _merge(needs, merge_id)
 
 
 @router.post("/tracker/merges/{merge_id}/undo")
-def undo(needs: Needs, caller: ServiceOnly, merge_id: RowId, body: ReasonedAct) -> MergeView:
+def undo(needs: Needs, caller: AdministratorOnly, merge_id: RowId, body: ReasonedAct) -> MergeView:
     """They are two customers after all, and are kept apart from now on (T7). Refused: already_undone."""
     acts.undo(needs.database, _actor(caller, body), merge_id, body.reason)
     return _merge(needs, merge_id)
@@ -140,7 +140,7 @@ def undo(needs: Needs, caller: ServiceOnly, merge_id: RowId, body: ReasonedAct) 
 @router.get("/tracker/reviews")
 def get_reviews(
     needs: Needs,
-    _caller: ServiceOnly,
+    _caller: AdministratorOnly,
     state: Literal["open", "accepted", "rejected"] = "open",
     cause: ReviewCause | None = None,
     card: OfCard = None,
@@ -163,14 +163,14 @@ def get_reviews(
 
 
 @router.post("/tracker/reviews/{review_id}/accept")
-def accept_review(needs: Needs, caller: ServiceOnly, review_id: RowId, body: Accepting) -> ReviewView:
+def accept_review(needs: Needs, caller: AdministratorOnly, review_id: RowId, body: Accepting) -> ReviewView:
     """The two are one customer; or the identifier is many people's. Refused: decided, already_one."""
     acts.accept_review(needs.database, _actor(caller, body), review_id, body.note)
     return _review(needs, review_id)
 
 
 @router.post("/tracker/reviews/{review_id}/reject")
-def reject_review(needs: Needs, caller: ServiceOnly, review_id: RowId, body: Rejecting) -> ReviewView:
+def reject_review(needs: Needs, caller: AdministratorOnly, review_id: RowId, body: Rejecting) -> ReviewView:
     """The two are kept apart for ever; or the identifier matches again. Refused: decided, already_one."""
     acts.reject_review(needs.database, _actor(caller, body), review_id, body.note)
     return _review(needs, review_id)
@@ -180,14 +180,14 @@ def reject_review(needs: Needs, caller: ServiceOnly, review_id: RowId, body: Rej
 
 
 @router.get("/tracker/blocked")
-def get_blocked(needs: Needs, _caller: ServiceOnly) -> Page[BlockedValue]:
+def get_blocked(needs: Needs, _caller: AdministratorOnly) -> Page[BlockedValue]:
     """The whole block list (T9)."""
     with snapshot(needs.database) as connection:
         return Page(items=tracking.blocked(connection), next=None)
 
 
 @router.post("/tracker/blocked", status_code=201, responses={200: {"model": BlockedValue}})
-def block(needs: Needs, caller: ServiceOnly, body: Blocking, response: Response) -> BlockedValue:
+def block(needs: Needs, caller: AdministratorOnly, body: Blocking, response: Response) -> BlockedValue:
     """A value that never matches from now on (T9); 200 if it was blocked before."""
     kind, value = listed(body.value, body.region)
     if not acts.block(needs.database, _actor(caller, body), kind, value, body.reason):
@@ -200,7 +200,7 @@ def block(needs: Needs, caller: ServiceOnly, body: Blocking, response: Response)
 
 
 @router.post("/tracker/blocked/remove", status_code=204)
-def unblock(needs: Needs, caller: ServiceOnly, body: Unblocking) -> None:
+def unblock(needs: Needs, caller: AdministratorOnly, body: Unblocking) -> None:
     """It may match again. Refused: not_blocked."""
     kind, value = listed(body.value, body.region)
     acts.unblock(needs.database, _actor(caller, body), kind, value)
@@ -209,7 +209,7 @@ def unblock(needs: Needs, caller: ServiceOnly, body: Unblocking) -> None:
 @router.get("/audit")
 def get_audit(
     needs: Needs,
-    _caller: ServiceOnly,
+    _caller: AdministratorOnly,
     act: Annotated[str | None, Query(max_length=50, description="As `merge` or `detach`.")] = None,
     actor: Annotated[str | None, Query(max_length=200, description="As `service:Ann` or `operator:3`.")] = None,
     since: Annotated[AwareDatetime | None, Query(description="Not before.")] = None,

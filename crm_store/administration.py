@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from crm_store import desks, dialogs
+from crm_store import desks, timers
 from crm_store.chats import read_settings
 from crm_store.database import Connection
 from crm_store.desks import HEARTBEAT_LIMIT, ChannelTakenError, RosterMember
@@ -170,15 +170,10 @@ def set_channel_active(connection: Connection, key: str, *, active: bool) -> Non
 
 
 def welcome(connection: Connection, open_channel_ids: Sequence[int]) -> None:
-    """Who is new on the rosters of locked open channels counts from now on (D2), and what waits is tried (D8)."""
-    turns = {desk.id: desk.turn for desk in desks.lock_open_channels(connection, open_channel_ids)}
-    for open_channel_id, roster in desks.read_rosters(connection, open_channel_ids).items():
-        newcomers = {row.operator_id: turns[open_channel_id] for row in roster if row.turn is None}
-        desks.set_turns(connection, open_channel_id, newcomers)
-    dialogs.set_backlog_timers(connection, set(open_channel_ids), 0.0)
+    """What waits in these open channels is tried: somebody may be able to have it by now (D8)."""
+    timers.set_backlogs(connection, set(open_channel_ids), 0.0)
 
 
-def dismiss(connection: Connection, operator: KnownOperator) -> None:
-    """He gets no more dialogs, and his token stops working (D6). What he has stays his for now."""
-    lock(connection, desks.open_channels_of(connection, operator.id), [operator.id])
-    write_operator(connection, operator.name, operator.personal_limit, None, dismissed=True)
+def dismiss(connection: Connection, operator_id: int) -> None:
+    """A locked operator gets no more dialogs, and his token is void (D6). `presence.settle` hands back what he has."""
+    connection.execute(_SQL["dismiss"], {"operator_id": operator_id})

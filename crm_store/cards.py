@@ -129,3 +129,9 @@ def insert_deals(connection: Connection, deals: Sequence[NewDeal]) -> None:
 def accepted_by(connection: Connection, card_ids: Collection[int], operator_id: int) -> None:
     """Who takes the dialog first becomes responsible (C4); later ones change nothing."""
     connection.execute(_SQL["accepted_by"], {"card_ids": sorted(card_ids), "operator_id": operator_id})
+
+
+def transferred_to(connection: Connection, card_ids: Collection[int], chat_id: int, operator_id: int) -> None:
+    """A dialog of the chat was transferred: so is the responsibility for what was made from it (D10)."""
+    parameters = {"card_ids": sorted(card_ids), "chat_id": chat_id, "operator_id": operator_id}
+    connection.execute(_SQL["transferred_to"], parameters)

@@ -81,6 +81,12 @@ def lock(connection: Connection, chat_id: int) -> None:
     connection.execute(_SQL["lock_one"], {"chat_id": chat_id})
 
 
+def lock_free(connection: Connection, chat_ids: Collection[int]) -> set[int]:
+    """Lock those of these chats that nobody has at the moment; returns them."""
+    rows = connection.execute(_SQL["lock_free"], {"chat_ids": sorted(chat_ids)}).fetchall()
+    return {row[0] for row in rows}
+
+
 def lock_now(connection: Connection, chat_ids: Collection[int]) -> None:
     """Lock chats without waiting. Raises DatabaseAwayError if somebody has one of them."""
     connection.execute(_SQL["lock_now"], {"chat_ids": sorted(chat_ids)})

@@ -1,6 +1,6 @@
 """Open channels, their rosters and operators, and the channels that feed them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -8,11 +8,13 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
+from crm_store import dialogs, returning, seats, timers
 from crm_store.chats import read_settings
 from crm_store.database import Connection
 from crm_store.errors import StoreError
 from crm_store.queries import Queries
 from crm_store.secrets import SecretBox, SecretKeyError
+from tracker.access import Role, Scope
 from tracker.channels import Channel, OpenChannelSettings
 
 _SQL = Queries("desks")
@@ -29,36 +31,38 @@ class ChannelTakenError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class LockedOpenChannel:
-    """An open channel whose distribution this transaction decides alone."""
+    """An open channel whose distribution this transaction decides alone.
+
+    turn: automatic assignments so far. seats: operators on its roster.
+    """
 
     id: int
     settings: OpenChannelSettings
     turn: int
+    seats: int
+    active: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RosterRow:
-    """An operator in his place of the roster. turn: None if he was never given a place in turn."""
+    """An operator in his place of the roster. online: he may be given dialogs; availability: or why not (D6)."""
 
     open_channel_id: int
     operator_id: int
     dismissed: bool
     online: bool
     personal_limit: int | None
-    turn: int | None
+    availability: str
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
-    """online: he said that he is there. heard_of: he was heard of within HEARTBEAT_LIMIT (D6)."""
+class KnownCaller:
+    """Whose token it is. scope: None is the default of his role."""
 
-    online: bool
-    heard_of: bool
-
-    @property
-    def present(self) -> bool:
-        """Whether he counts as online."""
-        return self.online and self.heard_of
+    id: int
+    name: str
+    role: Role
+    scope: Scope | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +114,15 @@ def put_operator(connection: Connection, name: str, token_hash: bytes | None, pe
 
 
 def put_department(connection: Connection, name: str, operator_ids: Sequence[int]) -> int:
-    """Make or change a department with its members in order; returns its id."""
+    """Make or change a department with its members in order, on every roster where it stands; returns its id."""
     department_id = row_id(connection.execute(_SQL["upsert_department"], {"name": name}))
+    rosters = [row[0] for row in connection.execute(_SQL["rosters_of_department"], {"department_id": department_id})]
+    lock_open_channels(connection, rosters)
     connection.execute(_SQL["clear_department"], {"department_id": department_id})
     connection.execute(
         _SQL["insert_department_members"], {"department_id": department_id, "operator_ids": list(operator_ids)}
     )
+    seat(connection, rosters)
     return department_id
 
 
@@ -148,7 +155,7 @@ def put_channel(connection: Connection, channel: Channel, box: SecretBox) -> int
 
 def put_roster(connection: Connection, open_channel_id: int, members: Sequence[RosterMember]) -> None:
     """Replace the roster of an open channel. Who joins counts from now on (D2)."""
-    (desk,) = lock_open_channels(connection, [open_channel_id])
+    lock_open_channels(connection, [open_channel_id])
     connection.execute(_SQL["clear_roster"], {"open_channel_id": open_channel_id})
     connection.execute(
         _SQL["insert_roster"],
@@ -158,24 +165,33 @@ def put_roster(connection: Connection, open_channel_id: int, members: Sequence[R
             "department_ids": [member.department_id for member in members],
         },
     )
-    rosters = read_rosters(connection, [open_channel_id])
-    newcomers = {row.operator_id: desk.turn for row in rosters.get(open_channel_id, ()) if row.turn is None}
-    set_turns(connection, open_channel_id, newcomers)
+    seat(connection, [open_channel_id])
+
+
+def seat(connection: Connection, open_channel_ids: Collection[int]) -> None:
+    """The rosters of locked open channels hold from now on, and what waits is tried (D8).
+
+    Whoever is off one loses his dialogs of it (D11).
+    """
+    for removed in seats.seat(connection, open_channel_ids):
+        here = [removed.open_channel_id]
+        returning.hand_back(
+            connection, removed.operator_id, "system", "off_roster", everything=True, open_channel_ids=here
+        )
+    waiting = [open_channel_id for open_channel_id in open_channel_ids if dialogs.waits_on(connection, open_channel_id)]
+    if waiting:
+        timers.set_backlogs(connection, waiting, 0.0)
 
 
 def lock_open_channels(connection: Connection, open_channel_ids: Collection[int]) -> list[LockedOpenChannel]:
     """Lock open channels, ascending: their distribution is decided by one transaction at a time."""
     rows = connection.execute(_SQL["lock_open_channels"], {"open_channel_ids": sorted(open_channel_ids)}).fetchall()
-    return [
-        LockedOpenChannel(open_channel_id, read_settings(settings), turn) for open_channel_id, settings, turn in rows
-    ]
+    return [LockedOpenChannel(row[0], read_settings(row[1]), *row[2:]) for row in rows]
 
 
 def read_rosters(connection: Connection, open_channel_ids: Iterable[int]) -> dict[int, list[RosterRow]]:
     """Rosters in order, departments expanded (D1), by open channel id."""
-    rows = connection.execute(
-        _SQL["roster"], {"open_channel_ids": sorted(open_channel_ids), "heartbeat_limit": HEARTBEAT_LIMIT}
-    ).fetchall()
+    rows = connection.execute(_SQL["roster"], {"open_channel_ids": sorted(open_channel_ids)}).fetchall()
     members = (RosterRow(*row) for row in rows)
     return {
         open_channel_id: list(roster)
@@ -183,39 +199,35 @@ def read_rosters(connection: Connection, open_channel_ids: Iterable[int]) -> dic
     }
 
 
+def first_active(connection: Connection, open_channel_ids: Collection[int]) -> dict[int, int]:
+    """The first operator of each roster who is not dismissed, by open channel id (C4)."""
+    parameters = {"open_channel_ids": sorted(open_channel_ids)}
+    return dict(connection.execute(_SQL["first_active"], parameters).fetchall())
+
+
 def lock_operators(connection: Connection, operator_ids: Collection[int]) -> None:
     """Lock operators, ascending."""
     connection.execute(_SQL["lock_operators"], {"operator_ids": sorted(operator_ids)})
 
 
-def set_turns(connection: Connection, open_channel_id: int, turns: Mapping[int, int]) -> None:
-    """Note when operators were last given a dialog of a locked open channel (D2)."""
-    connection.execute(
-        _SQL["set_turns"],
-        {
-            "open_channel_ids": [open_channel_id] * len(turns),
-            "operator_ids": list(turns),
-            "turns": list(turns.values()),
-        },
-    )
+def gone(connection: Connection, operator_ids: Collection[int]) -> set[int]:
+    """Those of these operators who are not there: not merely away, paused or at a limit (D11)."""
+    rows = connection.execute(_SQL["gone"], {"operator_ids": sorted(operator_ids)}).fetchall()
+    return {row[0] for row in rows}
 
 
 def set_open_channel_turn(connection: Connection, open_channel_id: int, turn: int) -> None:
-    """Note how many turns a locked open channel has had."""
+    """Note how many automatic assignments a locked open channel has had."""
     connection.execute(_SQL["set_open_channel_turn"], {"open_channel_id": open_channel_id, "turn": turn})
 
 
-def operator_by_token(connection: Connection, token_hash: bytes) -> tuple[int, str] | None:
-    """Id and name of the operator with this token, unless he was dismissed."""
-    return connection.execute(_SQL["operator_by_token"], {"token_hash": token_hash}).fetchone()
-
-
-def lock_presence(connection: Connection, operator_id: int) -> Presence | None:
-    """Lock an operator and say whether he is there; None if he was dismissed."""
-    row = connection.execute(
-        _SQL["lock_presence"], {"operator_id": operator_id, "heartbeat_limit": HEARTBEAT_LIMIT}
-    ).fetchone()
-    return Presence(*row) if row else None
+def operator_by_token(connection: Connection, token_hash: bytes) -> KnownCaller | None:
+    """The operator with this token, unless he was dismissed."""
+    row = connection.execute(_SQL["operator_by_token"], {"token_hash": token_hash}).fetchone()
+    if row is None:
+        return None
+    operator_id, name, role, scope = row
+    return KnownCaller(operator_id, name, Role(role), None if scope is None else Scope(scope))
 
 
 def set_online(connection: Connection, operator_id: int, *, online: bool) -> None:
@@ -243,7 +255,7 @@ def open_channels_of_slot(connection: Connection, operator_id: int, open_channel
 
 
 def open_channels_of(connection: Connection, operator_id: int) -> list[int]:
-    """Open channels on whose rosters the operator stands."""
+    """Open channels on whose rosters the operator stands, and where dialogs wait that prefer him (D9)."""
     rows = connection.execute(_SQL["open_channels_of_operator"], {"operator_id": operator_id}).fetchall()
     return [row[0] for row in rows]
 

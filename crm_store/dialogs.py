@@ -3,53 +3,43 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 
+from crm_store import events, timers
 from crm_store.database import Connection
+from crm_store.events import Event
 from crm_store.queries import Queries
-from tracker.dialogs import DialogStatus
-from tracker.distribution import Decision, WaitingDialog
+from tracker.dialogs import Clock, DialogStatus
+from tracker.distribution import WaitingDialog
 
 _SQL = Queries("dialogs")
-
-BACKLOG_TIMER = "backlog"
-
-
-@dataclass(frozen=True, slots=True)
-class OpenDialog:
-    """The dialog of a chat that is not closed."""
-
-    id: int
-    chat_id: int
-    status: DialogStatus
-    operator_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class NewDialog:
-    """A dialog that is to be made, waiting."""
+    """A dialog that is to be made, waiting. preferred_id: the card's responsible person (D9)."""
 
     open_channel_id: int
     chat_id: int
     card_id: int | None
     deal_id: int | None
+    preferred_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class DialogEvent:
-    """A change of status (S1). actor: `customer`, `system` or `operator:ID`."""
+class OpenDialog:
+    """Where an open dialog is handled, and by whom; to lock that before the dialog."""
 
-    dialog_id: int
-    actor: str
-    cause: str
-    was: DialogStatus | None
-    became: DialogStatus
+    open_channel_id: int
+    status: DialogStatus
+    operator_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class LockedDialog:
-    """A dialog that an act is about to change."""
+    """A dialog that is about to change. accepted_at: by its present operator. answered_at: last, by anybody."""
 
     id: int
     chat_id: int
@@ -58,24 +48,83 @@ class LockedDialog:
     deal_id: int | None
     status: DialogStatus
     operator_id: int | None
+    passed_by: Sequence[int]
     accepted_at: datetime | None
+    answered_at: datetime | None
+    pinned: bool
+    spam: bool
+    transferred: bool
+
+    def event(self, actor: str, cause: str, became: DialogStatus, operator_id: int | None, **details: Any) -> Event:
+        """What happens to it. operator_id: who has it from now on."""
+        return Event(
+            self.id,
+            self.open_channel_id,
+            actor,
+            cause,
+            self.status,
+            became,
+            self.operator_id,
+            operator_id,
+            {name: value for name, value in details.items() if value is not None},
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """Dialogs of an operator that count against his limits (D7)."""
+class PlannedDialog:
+    """A dialog of which a plan decides. operator_id: who loses it (D5). kept: he was told before that he keeps it."""
 
-    here: int = 0
-    over_all: int = 0
+    id: int
+    open_channel_id: int
+    status: DialogStatus
+    operator_id: int | None
+    passed_by: Sequence[int]
+    first: bool
+    preferred_id: int | None
+    kept: bool
+
+    @property
+    def waiting(self) -> WaitingDialog:
+        """As the policies see it."""
+        return WaitingDialog(self.id, frozenset(self.passed_by), self.first, self.preferred_id, self.operator_id)
 
 
-def lock_open_of_chats(connection: Connection, chat_ids: Collection[int]) -> dict[int, OpenDialog]:
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What becomes of a planned dialog: assigned to somebody, or offered."""
+
+    dialog_id: int
+    status: DialogStatus
+    operator_id: int | None
+    passed_by: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """Why somebody got a dialog (D12). operator_id: None where it was offered to all.
+
+    passed_over: others by reason; unnamed: how many more. over_limit: it passes a limit, as takes and transfers may.
+    """
+
+    dialog_id: int
+    rule: str
+    cause: str
+    operator_id: int | None
+    passed_over: Mapping[str, Sequence[int]]
+    unnamed: Mapping[str, int]
+    over_limit: bool = False
+
+
+def lock_open_of_chats(connection: Connection, chat_ids: Collection[int]) -> dict[int, LockedDialog]:
     """The open dialogs of chats, locked, by chat id."""
     rows = connection.execute(_SQL["open_of_chats"], {"chat_ids": sorted(chat_ids)}).fetchall()
-    return {
-        chat_id: OpenDialog(dialog_id, chat_id, DialogStatus(status), operator_id)
-        for dialog_id, chat_id, status, operator_id in rows
-    }
+    return {row[1]: _locked(row) for row in rows}
+
+
+def open_of_chats(connection: Connection, chat_ids: Collection[int]) -> dict[int, OpenDialog]:
+    """The open dialogs of locked chats by chat id, as they are read without a lock of their own."""
+    rows = connection.execute(_SQL["peek_open"], {"chat_ids": sorted(chat_ids)}).fetchall()
+    return {chat_id: OpenDialog(place, DialogStatus(status), operator) for chat_id, place, status, operator in rows}
 
 
 def insert(connection: Connection, dialogs: Sequence[NewDialog]) -> dict[int, int]:
@@ -87,9 +136,15 @@ def insert(connection: Connection, dialogs: Sequence[NewDialog]) -> dict[int, in
             "chat_ids": [dialog.chat_id for dialog in dialogs],
             "card_ids": [dialog.card_id for dialog in dialogs],
             "deal_ids": [dialog.deal_id for dialog in dialogs],
+            "preferred_ids": [dialog.preferred_id for dialog in dialogs],
         },
     ).fetchall()
     return {chat_id: dialog_id for dialog_id, chat_id in rows}
+
+
+def preferences(connection: Connection, chat_ids: Collection[int]) -> dict[int, int]:
+    """The responsible person of each chat's deal or card, by chat id (D9); none where somebody only stands in (C4)."""
+    return dict(connection.execute(_SQL["preferences"], {"chat_ids": sorted(chat_ids)}).fetchall())
 
 
 def set_statuses(connection: Connection, statuses: Sequence[tuple[int, DialogStatus]]) -> None:
@@ -112,10 +167,42 @@ def follow_cards(connection: Connection, cards: Sequence[tuple[int, int | None, 
     )
 
 
-def lock_waiting(connection: Connection, open_channel_id: int, limit: int) -> list[WaitingDialog]:
+def count_waiting(connection: Connection, open_channel_id: int, limit: int) -> int:
+    """How many dialogs the backlog of an open channel holds, counted up to `limit`."""
+    row = connection.execute(_SQL["count_waiting"], {"open_channel_id": open_channel_id, "limit": limit}).fetchone()
+    return row[0] if row else 0
+
+
+def waiting(connection: Connection, open_channel_id: int, limit: int) -> list[PlannedDialog]:
     """The oldest `limit` dialogs of the backlog of a locked open channel."""
     rows = connection.execute(_SQL["waiting"], {"open_channel_id": open_channel_id, "limit": limit}).fetchall()
-    return [WaitingDialog(dialog_id, frozenset(passed_by)) for dialog_id, passed_by in rows]
+    return [_planned(row) for row in rows]
+
+
+def preferred(connection: Connection, open_channel_id: int) -> list[int]:
+    """Whom waiting dialogs of an open channel prefer (D9)."""
+    return [row[0] for row in connection.execute(_SQL["preferred"], {"open_channel_id": open_channel_id}).fetchall()]
+
+
+def waiting_for(
+    connection: Connection, open_channel_id: int, operator_ids: Collection[int], limit: int
+) -> list[PlannedDialog]:
+    """The oldest `limit` dialogs of the backlog that prefer each of these people (D9)."""
+    parameters = {"open_channel_id": open_channel_id, "operator_ids": sorted(operator_ids), "limit": limit}
+    return [_planned(row) for row in connection.execute(_SQL["waiting_for"], parameters).fetchall()]
+
+
+def most_passed(connection: Connection, open_channel_id: int, limit: int, dialog_ids: Collection[int]) -> int:
+    """How many operators have let one of the oldest `limit` of a backlog pass, or one of these dialogs (D3)."""
+    parameters = {"open_channel_id": open_channel_id, "limit": limit, "dialog_ids": sorted(dialog_ids)}
+    row = connection.execute(_SQL["most_passed"], parameters).fetchone()
+    return int(row[0]) if row else 0
+
+
+def lock_assigned(connection: Connection, open_channel_id: int, dialog_ids: Collection[int]) -> list[PlannedDialog]:
+    """Those of these dialogs of a locked open channel that somebody is still to accept, locked (D5)."""
+    parameters = {"open_channel_id": open_channel_id, "dialog_ids": sorted(dialog_ids)}
+    return [_planned(row) for row in connection.execute(_SQL["lock_assigned"], parameters).fetchall()]
 
 
 def waits_on(connection: Connection, open_channel_id: int) -> bool:
@@ -124,82 +211,47 @@ def waits_on(connection: Connection, open_channel_id: int) -> bool:
     return bool(row and row[0])
 
 
-def loads(connection: Connection, open_channel_id: int, operator_ids: Collection[int]) -> dict[int, Load]:
-    """Loads by operator id; who holds nothing is left out."""
-    rows = connection.execute(
-        _SQL["loads"], {"open_channel_id": open_channel_id, "operator_ids": list(operator_ids)}
-    ).fetchall()
-    return {operator_id: Load(here, over_all) for operator_id, here, over_all in rows}
-
-
-def carry_out(connection: Connection, decisions: Sequence[Decision]) -> None:
-    """Write decisions about locked, queued dialogs down: assignments, offers, records (D12) and events."""
-    changed = [decision for decision in decisions if _status_after(decision) is not DialogStatus.QUEUED]
+def assign(connection: Connection, assignments: Sequence[Assignment]) -> None:
+    """Give planned dialogs to operators, or offer them."""
     connection.execute(
         _SQL["assign"],
         {
-            "dialog_ids": [decision.dialog_id for decision in changed],
-            "statuses": [_status_after(decision) for decision in changed],
-            "operator_ids": [decision.operator_id for decision in changed],
+            "dialog_ids": [one.dialog_id for one in assignments],
+            "statuses": [one.status for one in assignments],
+            "operator_ids": [one.operator_id for one in assignments],
+            "passed_by": [_array(one.passed_by) for one in assignments],
         },
     )
+
+
+def keep(connection: Connection, dialog_ids: Collection[int]) -> None:
+    """Their operators keep these dialogs, because nobody else can have them (D5)."""
+    connection.execute(_SQL["keep"], {"dialog_ids": sorted(dialog_ids)})
+
+
+def insert_plan(connection: Connection, open_channel_id: int, ineligible: Mapping[str, Sequence[int]]) -> int:
+    """Write down what the decisions of a plan have in common (D12); returns its id."""
+    written = orjson.dumps({str(why): ids for why, ids in ineligible.items()}).decode()
+    row = connection.execute(
+        _SQL["insert_plan"], {"open_channel_id": open_channel_id, "ineligible": written}
+    ).fetchone()
+    assert row is not None  # noqa: S101  RETURNING
+    return int(row[0])
+
+
+def explain(connection: Connection, records: Sequence[DecisionRecord], plan_id: int | None = None) -> None:
+    """Write down why operators got dialogs (D12)."""
     connection.execute(
         _SQL["insert_decisions"],
         {
-            "dialog_ids": [decision.dialog_id for decision in changed],
-            "rules": [decision.rule for decision in changed],
-            "operator_ids": [decision.operator_id for decision in changed],
-            "candidates": [_dump_passed_over(decision) for decision in changed],
-        },
-    )
-    log_events(
-        connection,
-        [
-            DialogEvent(decision.dialog_id, "system", decision.rule, DialogStatus.QUEUED, _status_after(decision))
-            for decision in changed
-        ],
-    )
-
-
-def _dump_passed_over(decision: Decision) -> str:
-    return orjson.dumps({why.value: operator_ids for why, operator_ids in decision.passed_over.items()}).decode()
-
-
-def explain(
-    connection: Connection,
-    dialog_id: int,
-    rule: str,
-    operator_id: int,
-    passed_over: Mapping[str, Collection[int]],
-) -> None:
-    """Record why an operator got a locked dialog (D12). passed_over: the others who were considered, by reason."""
-    connection.execute(
-        _SQL["insert_decisions"],
-        {
-            "dialog_ids": [dialog_id],
-            "rules": [rule],
-            "operator_ids": [operator_id],
-            "candidates": [orjson.dumps({str(why): sorted(ids) for why, ids in passed_over.items()}).decode()],
-        },
-    )
-
-
-def _status_after(decision: Decision) -> DialogStatus:
-    if decision.offered:
-        return DialogStatus.OFFERED
-    return DialogStatus.QUEUED if decision.operator_id is None else DialogStatus.ASSIGNED
-
-
-def log_events(connection: Connection, events: Sequence[DialogEvent]) -> None:
-    """Add to the event log (S1)."""
-    connection.execute(
-        _SQL["insert_events"],
-        {
-            "dialog_ids": [event.dialog_id for event in events],
-            "actors": [event.actor for event in events],
-            "causes": [event.cause for event in events],
-            "was": [event.was for event in events],
-            "became": [event.became for event in events],
+            "plan_id": plan_id,
+            "dialog_ids": [one.dialog_id for one in records],
+            "rules": [one.rule for one in records],
+            "operator_ids": [one.operator_id for one in records],
+            "candidates": [orjson.dumps({str(k): v for k, v in one.passed_over.items()}).decode() for one in records],
+            "unnamed": [orjson.dumps({str(k): v for k, v in one.unnamed.items()}).decode() for one in records],
+            "causes": [one.cause for one in records],
+            "over_limits": [one.over_limit for one in records],
         },
     )
 
@@ -216,7 +268,7 @@ def mark_noticed(connection: Connection, dialog_ids: Collection[int]) -> None:
 
 
 def peek(connection: Connection, dialog_id: int) -> tuple[int, int] | None:
-    """Chat and open channel of a dialog, which never change; to lock them first."""
+    """Chat and open channel of a dialog, to lock them first. The open channel may change until the chat is locked."""
     return connection.execute(_SQL["peek"], {"dialog_id": dialog_id}).fetchone()
 
 
@@ -242,65 +294,116 @@ def last_of_chat(connection: Connection, chat_id: int, card_id: int) -> tuple[in
 
 def lock(connection: Connection, dialog_id: int) -> LockedDialog | None:
     """Lock one dialog."""
-    row = connection.execute(_SQL["lock_one"], {"dialog_id": dialog_id}).fetchone()
-    if row is None:
-        return None
-    locked_id, chat_id, open_channel_id, card_id, deal_id, status, operator_id, accepted_at = row
-    return LockedDialog(
-        locked_id, chat_id, open_channel_id, card_id, deal_id, DialogStatus(status), operator_id, accepted_at
+    return lock_some(connection, [dialog_id]).get(dialog_id)
+
+
+def lock_some(connection: Connection, dialog_ids: Collection[int]) -> dict[int, LockedDialog]:
+    """Lock dialogs; those that there are, by id."""
+    rows = connection.execute(_SQL["lock_some"], {"dialog_ids": sorted(dialog_ids)}).fetchall()
+    return {row[0]: _locked(row) for row in rows}
+
+
+def lock_held(
+    connection: Connection, operator_id: int, open_channel_ids: Collection[int] | None = None
+) -> list[LockedDialog]:
+    """All open dialogs that an operator has, or those of some open channels, locked."""
+    given = None if open_channel_ids is None else sorted(open_channel_ids)
+    rows = connection.execute(_SQL["lock_held"], {"operator_id": operator_id, "open_channel_ids": given}).fetchall()
+    return [_locked(row) for row in rows]
+
+
+def has_other_open(connection: Connection, chat_id: int, dialog_id: int) -> bool:
+    """Whether a locked chat has an open dialog besides this one."""
+    row = connection.execute(_SQL["has_open"], {"chat_id": chat_id, "dialog_id": dialog_id}).fetchone()
+    return bool(row and row[0])
+
+
+def hold(connection: Connection, dialog_id: int, operator_id: int, *, over_limit: bool = False) -> None:
+    """The operator has the locked dialog from now on, and has accepted it."""
+    connection.execute(_SQL["hold"], {"dialog_id": dialog_id, "operator_id": operator_id, "over_limit": over_limit})
+
+
+def hand_to(connection: Connection, dialog: LockedDialog, operator_id: int, *, over_limit: bool) -> None:
+    """A person gives the locked dialog to an operator (D10). Whoever gives it away has let it pass."""
+    passed_by = [] if dialog.operator_id is None else [dialog.operator_id]
+    connection.execute(
+        _SQL["hand_to"],
+        {"dialog_id": dialog.id, "operator_id": operator_id, "passed_by": passed_by, "over_limit": over_limit},
     )
 
 
-def accept(connection: Connection, dialog_id: int, operator_id: int) -> None:
-    """The operator has the locked dialog from now on."""
-    connection.execute(_SQL["accept"], {"dialog_id": dialog_id, "operator_id": operator_id})
+def queue(
+    connection: Connection,
+    dialogs: Sequence[LockedDialog],
+    actor: str,
+    cause: str,
+    *,
+    passed: bool = False,
+) -> None:
+    """Locked dialogs go to their backlogs, which are due then (D8); they stand there by their age.
+
+    passed: whoever had one has let it pass (D3).
+    """
+    if not dialogs:
+        return
+    connection.execute(
+        _SQL["queue"],
+        {
+            "dialog_ids": [one.id for one in dialogs],
+            "passed_by": [
+                _array([*one.passed_by, one.operator_id] if passed and one.operator_id else one.passed_by)
+                for one in dialogs
+            ],
+        },
+    )
+    events.log(connection, [one.event(actor, cause, DialogStatus.QUEUED, None) for one in dialogs])
+    stopped = (Clock.HANDOVER, Clock.AUTO_CLOSE, Clock.CLOSING)
+    timers.stop_clocks(connection, [one.id for one in dialogs], stopped)
+    timers.set_backlogs(connection, {one.open_channel_id for one in dialogs}, 0.0)
+
+
+def move(connection: Connection, dialog_id: int, open_channel_id: int) -> None:
+    """The locked dialog goes to another open channel, with its clocks (D10)."""
+    connection.execute(_SQL["move"], {"dialog_id": dialog_id, "open_channel_id": open_channel_id})
+    timers.move_clocks(connection, dialog_id, open_channel_id)
+
+
+def mark_transferred(connection: Connection, dialog_id: int) -> None:
+    """Whoever accepts the locked dialog next got it by a transfer (D10)."""
+    connection.execute(_SQL["mark_transferred"], {"dialog_id": dialog_id})
+
+
+def set_pinned(connection: Connection, dialog_id: int, *, pinned: bool) -> None:
+    """Pin a locked dialog to its operator, or not (S1)."""
+    connection.execute(_SQL["set_pinned"], {"dialog_id": dialog_id, "pinned": pinned})
+
+
+def mark_unanswered(connection: Connection, dialog_ids: Collection[int]) -> None:
+    """Nobody has answered in these locked dialogs in time (S2)."""
+    connection.execute(_SQL["mark_unanswered"], {"dialog_ids": sorted(dialog_ids)})
 
 
 def answered(connection: Connection, dialog_id: int) -> None:
-    """The operator has answered in the locked dialog, which accepts it too."""
+    """The operator has answered in the locked dialog, which he has accepted."""
     connection.execute(_SQL["answered"], {"dialog_id": dialog_id})
 
 
-def close(connection: Connection, dialog_id: int) -> None:
-    """The locked dialog is over."""
-    connection.execute(_SQL["close"], {"dialog_id": dialog_id})
+def close(connection: Connection, dialog_ids: Collection[int], *, spam: bool = False) -> None:
+    """The locked dialogs are over, and so are their clocks."""
+    connection.execute(_SQL["close_some"], {"dialog_ids": sorted(dialog_ids), "spam": spam})
+    timers.stop_clocks(connection, dialog_ids)
 
 
-def set_backlog_timers(connection: Connection, open_channel_ids: Collection[int], seconds: float) -> None:
-    """Try the backlogs again in `seconds`, or earlier if that was set already (D8)."""
-    connection.execute(
-        _SQL["set_timers"],
-        {"kind": BACKLOG_TIMER, "open_channel_ids": sorted(open_channel_ids), "seconds": seconds},
-    )
+def _planned(row: Sequence[Any]) -> PlannedDialog:
+    dialog_id, open_channel_id, status, *rest = row
+    return PlannedDialog(dialog_id, open_channel_id, DialogStatus(status), *rest)
 
 
-def backlog_timers(connection: Connection, open_channel_ids: Collection[int]) -> dict[int, int]:
-    """Generations of the backlog timers that are set, by open channel id. Read them before what they are about."""
-    rows = connection.execute(
-        _SQL["read_timers"], {"kind": BACKLOG_TIMER, "open_channel_ids": sorted(open_channel_ids)}
-    ).fetchall()
-    return dict(rows)
+def _locked(row: Sequence[Any]) -> LockedDialog:
+    dialog_id, chat_id, open_channel_id, card_id, deal_id, status, *rest = row
+    return LockedDialog(dialog_id, chat_id, open_channel_id, card_id, deal_id, DialogStatus(status), *rest)
 
 
-def clear_backlog_timers(connection: Connection, generations: Mapping[int, int]) -> None:
-    """These backlogs have been tried. A timer that was set anew since its generation was read stays."""
-    connection.execute(
-        _SQL["clear_timers"],
-        {
-            "kind": BACKLOG_TIMER,
-            "open_channel_ids": list(generations),
-            "generations": list(generations.values()),
-        },
-    )
-
-
-def postpone_backlog_timer(connection: Connection, open_channel_id: int, seconds: float) -> None:
-    """Try this backlog, which cannot be served now, in `seconds` again."""
-    parameters = {"kind": BACKLOG_TIMER, "open_channel_id": open_channel_id, "seconds": seconds}
-    connection.execute(_SQL["postpone_timer"], parameters)
-
-
-def due_backlogs(connection: Connection, limit: int) -> list[int]:
-    """Open channels whose backlog is to be tried now."""
-    rows = connection.execute(_SQL["due_timers"], {"kind": BACKLOG_TIMER, "limit": limit}).fetchall()
-    return [row[0] for row in rows]
+def _array(ids: Sequence[int]) -> str:
+    """An array within an array: PostgreSQL knows no lists of lists of different lengths."""
+    return "{" + ",".join(map(str, dict.fromkeys(ids))) + "}"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crm_store import audit, customers, desks, dialogs, statistics
+from crm_store import audit, customers, desks, statistics, timers
 from crm_store.customers import Customers, Key
 from crm_store.database import Connection, Session
 from crm_store.errors import StoreError
@@ -236,7 +236,7 @@ def _free_slots(connection: Connection, held: Iterable[tuple[int, int]]) -> None
         for open_channel_id in (held_on, *desks.open_channels_of_slot(connection, operator_id, held_on))
     }
     if served:
-        dialogs.set_backlog_timers(connection, served, 0.0)
+        timers.set_backlogs(connection, served, 0.0)
 
 
 def _delete_items(connection: Connection, who: Customers, sweeper: Sweeper, swept_to: int) -> dict[str, int]:

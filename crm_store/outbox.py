@@ -66,9 +66,9 @@ def failed(connection: Connection, delivery: LeasedDelivery, error: str) -> None
     connection.execute(_SQL["failed"], {"id": delivery.id, "attempts": delivery.attempts, "error": error})
 
 
-def expire_held(connection: Connection, dialog_id: int) -> None:
-    """The dialog is over: what could not be sent in it expires, and says why."""
-    connection.execute(_SQL["expire_held"], {"dialog_id": dialog_id})
+def expire_held(connection: Connection, dialog_ids: Collection[int]) -> None:
+    """The dialogs are over: what could not be sent in them expires, and says why."""
+    connection.execute(_SQL["expire_held"], {"dialog_ids": sorted(dialog_ids)})
 
 
 def oldest_due(connection: Connection) -> float | None:

@@ -22,12 +22,13 @@ from config.topology import INBOX_STEPS, Step
 from console.app import make_api
 from console.dependencies import Dependencies
 from console.serving import StreamingServer
-from crm_store import desks, inbox
+from crm_store import desks, inbox, presence
 from crm_store.database import Database, DatabaseOptions, Session
 from crm_store.desks import RosterMember
 from crm_store.inbox import NewItem
 from crm_store.secrets import SecretBox, hash_token
 from tests.processes import wait_for
+from tracker.access import Role, Scope
 from tracker.channels import Channel, OpenChannelSettings
 from tracker.identifiers import Evidence, Identifier, email, phone
 from tracker.messages import InboundMessage, MessageKind
@@ -129,12 +130,30 @@ class Desk:
 
     # The desk
 
-    def operator(self, name: str, *, online: bool = True, personal_limit: int | None = None) -> int:
-        """Make an operator; his token is `token of <name>`."""
+    def operator(
+        self,
+        name: str,
+        *,
+        online: bool = True,
+        personal_limit: int | None = None,
+        role: Role = Role.OPERATOR,
+        scope: Scope | None = Scope.ANY,
+    ) -> int:
+        """Make an operator; his token is `token of <name>`. scope: None is the default of his role."""
         with self._database.transaction() as connection:
             operator_id = desks.put_operator(connection, name, hash_token(f"token of {name}"), personal_limit)
+            connection.execute("UPDATE operators SET role = %s, scope = %s WHERE id = %s", [role, scope, operator_id])
             desks.set_online(connection, operator_id, online=online)
+            presence.settle(connection, operator_id, "test")
         return operator_id
+
+    def department(self, name: str, members: Sequence[int], supervisors: Sequence[int] = ()) -> int:
+        """Make a department."""
+        with self._database.transaction() as connection:
+            department_id = desks.put_department(connection, name, members)
+        for supervisor_id in supervisors:
+            self.rows("INSERT INTO department_supervisors VALUES (%s, %s)", department_id, supervisor_id)
+        return department_id
 
     def open_channel(
         self, name: str, operators: Sequence[int] = (), kinds: Sequence[str] = ("telegram",), **settings: Any

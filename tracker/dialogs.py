@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+from tracker.access import Standing
+from tracker.channels import OpenChannelSettings
+
 
 class DialogStatus(StrEnum):
     """S1."""
@@ -26,6 +29,18 @@ HELD = frozenset(
 )
 """An operator has taken it."""
 
+WAITING = frozenset({DialogStatus.QUEUED, DialogStatus.OFFERED})
+"""Nobody has it."""
+
+
+class Clock(StrEnum):
+    """Timers of dialogs (D5, S2, S3, S4)."""
+
+    HANDOVER = "handover"
+    UNANSWERED = "unanswered"
+    AUTO_CLOSE = "auto_close"
+    CLOSING = "closing"
+
 
 class ActRefusedError(Exception):
     """An operator's act that the rules do not allow. `reason` is stable."""
@@ -40,6 +55,11 @@ def after_customer_message(status: DialogStatus) -> DialogStatus:
     if status in (DialogStatus.AWAITING_CUSTOMER, DialogStatus.CLOSING):
         return DialogStatus.AWAITING_OPERATOR
     return status
+
+
+def after_close(settings: OpenChannelSettings, text: str) -> DialogStatus:
+    """The status once it was closed with this text to the customer (S4)."""
+    return DialogStatus.CLOSING if text and settings.full_close_after else DialogStatus.CLOSED
 
 
 def check_accept(status: DialogStatus, holder_id: int | None, operator_id: int) -> None:
@@ -62,6 +82,16 @@ def check_accept(status: DialogStatus, holder_id: int | None, operator_id: int) 
             raise ActRefusedError("taken", "another operator has this dialog")
 
 
+def check_skip(status: DialogStatus, holder_id: int | None, operator_id: int) -> None:
+    """Whether this operator may let the dialog pass at once (D5). Raises ActRefusedError."""
+    if status is DialogStatus.CLOSED:
+        raise ActRefusedError("closed", "the dialog is closed")
+    if holder_id != operator_id:
+        raise ActRefusedError("not_yours", "the dialog is not assigned to you")
+    if status is not DialogStatus.ASSIGNED:
+        raise ActRefusedError("already_yours", "you have accepted this dialog; transfer it instead")
+
+
 def check_answer(status: DialogStatus, holder_id: int | None, operator_id: int) -> None:
     """Whether this operator may answer in the dialog; answering an assigned one accepts it (D5).
 
@@ -73,9 +103,47 @@ def check_answer(status: DialogStatus, holder_id: int | None, operator_id: int) 
         raise ActRefusedError("not_yours", "the dialog is not yours; accept it first")
 
 
-def check_close(status: DialogStatus, holder_id: int | None, operator_id: int) -> None:
-    """Whether this operator may close the dialog. Raises ActRefusedError."""
+def check_take(status: DialogStatus, holder_id: int | None, standing: Standing) -> None:
+    """Whether he may take the dialog, above a limit if need be (D7). Raises ActRefusedError."""
     if status is DialogStatus.CLOSED:
-        raise ActRefusedError("closed", "the dialog is closed already")
-    if holder_id != operator_id:
-        raise ActRefusedError("not_yours", "only the operator who has the dialog may close it")
+        raise ActRefusedError("closed", "the dialog is closed; reopen it")
+    if holder_id == standing.operator_id:
+        raise ActRefusedError("already_yours", "you have this dialog")
+    if standing.supervises:
+        return
+    if status not in WAITING:
+        raise ActRefusedError("taken", "another operator has this dialog")
+    if not standing.on_roster:
+        raise ActRefusedError("not_on_roster", "you are not on the roster of the dialog's open channel")
+
+
+def check_charge(status: DialogStatus, holder_id: int | None, standing: Standing) -> None:
+    """Whether he may transfer, close, pin or mark the dialog: its holder, or a supervisor. Raises ActRefusedError."""
+    if status is DialogStatus.CLOSED:
+        raise ActRefusedError("closed", "the dialog is closed")
+    if standing.supervises:
+        return
+    if holder_id is None or holder_id != standing.operator_id:
+        raise ActRefusedError("not_yours", "only the operator who has the dialog, or a supervisor, may do this")
+
+
+def check_transfer(status: DialogStatus, holder_id: int | None, standing: Standing) -> None:
+    """Whether he may transfer the dialog (D10). Raises ActRefusedError."""
+    check_charge(status, holder_id, standing)
+    if status is DialogStatus.CLOSING:
+        raise ActRefusedError("closing", "the dialog is closing; reopen it first")
+
+
+def check_reopen(status: DialogStatus, holder_id: int | None, standing: Standing) -> None:
+    """Whether he may reopen the dialog: who had it last, or a supervisor. Raises ActRefusedError."""
+    if status not in (DialogStatus.CLOSED, DialogStatus.CLOSING):
+        raise ActRefusedError("open", "the dialog is open")
+    if not standing.supervises and (holder_id is None or holder_id != standing.operator_id):
+        raise ActRefusedError("not_yours", "only the operator who had the dialog last, or a supervisor, may reopen it")
+
+
+def is_unanswered(status: DialogStatus, *, answered: bool) -> bool:
+    """Whether it goes back when its operator's day ends (D11). answered: by any operator, ever."""
+    if status is DialogStatus.ACCEPTED:
+        return not answered
+    return status in (DialogStatus.ASSIGNED, DialogStatus.AWAITING_OPERATOR)

@@ -93,17 +93,17 @@ def circles_of_follower(
     members: Collection[int] = (),
     members_rosters: Collection[int] = (),
 ) -> Circles:
-    """What an operator sees. rosters: open channels on whose roster he stands; there he sees offers, not the backlog.
+    """What an operator is told of. rosters: open channels on whose roster he stands; offers there, not what is queued.
 
     members: those of the departments that he supervises; members_rosters: the open channels on whose rosters they
-    stand, where he sees all that waits.
+    stand. Whose scope is `department` is told of all that waits there, and where he stands himself.
     """
     if scope is Scope.ANY:
         return EVERYTHING
     circles = {(Circle.OPERATOR, operator_id), *((Circle.OFFERS, each) for each in rosters)}
     if scope is Scope.DEPARTMENT:
         circles.update((Circle.OPERATOR, each) for each in members)
-        circles.update((Circle.WAITING, each) for each in members_rosters)
+        circles.update((Circle.WAITING, each) for each in (*rosters, *members_rosters))
     return frozenset(circles)
 
 

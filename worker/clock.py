@@ -1,7 +1,7 @@
 """The clock: a process of its own, apart from Celery; any number of them may run.
 
 The sweeper hints what does not move: it makes up for every lost task message, also when Redis was wiped. Timers
-are rows; those that are due are hinted too. Compaction of ledger and costs, and retention.
+are rows; those that are due are hinted too. Who is there (D6). Compaction of ledger and costs, and retention.
 """
 
 import os
@@ -15,11 +15,13 @@ from uuid import uuid4
 import structlog
 
 from config.topology import INBOX_STEPS, Step
-from crm_store import clocks, costs, dialogs, inbox, ledger, outbox
+from crm_store import clocks, costs, idempotency, inbox, ledger, outbox, timers
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
 from crm_store.retention import Retention, RetentionOptions
 from worker.hints import Hints
+from worker.presence_watch import PresenceWatch
+from worker.timers import work_off
 
 log = structlog.get_logger(__name__)
 
@@ -27,8 +29,14 @@ FOLD_INTERVAL = 10.0
 SIGN_INTERVAL = 5.0
 """Seconds after which a clock says again that it runs."""
 
+WATCH_INTERVAL = 5.0
+"""Seconds after which it is looked who is there."""
+
 RETENTION_INTERVAL = 3600.0
 KEYS_AT_ONCE = 10_000
+ACT_KEY_HOURS = 24
+"""For so long an act that was done under a key is not done again."""
+
 WHILE = 0.25
 """Seconds of a tick that retention may take."""
 
@@ -57,7 +65,10 @@ class Clock:
         self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._next_sign = time.monotonic()
         self._next_fold = time.monotonic() + FOLD_INTERVAL
+        self._presence = PresenceWatch(session)
+        self._next_watch = time.monotonic()
         self._next_forgotten = time.monotonic()
+        self._next_acts_forgotten = time.monotonic()
         self._retention = Retention(options.retention)
         self._next_retention = time.monotonic()
 
@@ -72,9 +83,13 @@ class Clock:
         """Look once. Never raises for PostgreSQL or the broker being away."""
         try:
             self._next_sign = self._when_due(self._next_sign, self._sign)
+            for step in sorted(work_off(self._session)):
+                self._hints.publish(step)
             self._sweep()
+            self._watch_presence()
             self._next_fold = self._when_due(self._next_fold, self._fold)
             self._next_forgotten = self._when_due(self._next_forgotten, self._forget)
+            self._next_acts_forgotten = self._when_due(self._next_acts_forgotten, self._forget_acts)
             self._next_retention = self._for_a_while(self._next_retention, self._delete_old)
         except DatabaseAwayError as error:
             log.warning("clock_waits_for_database", error=error)
@@ -97,11 +112,16 @@ class Clock:
     def _waiting(self, connection: Connection) -> dict[Step, float]:
         """Seconds for which the oldest work of each step has waited. A due timer or delivery is not to wait."""
         waited = {step: seconds for step, seconds in inbox.oldest_due(connection).items() if step in INBOX_STEPS}
-        if dialogs.due_backlogs(connection, 1):
+        if timers.due_backlogs(connection, 1):
             waited[Step.DISTRIBUTE] = max(waited.get(Step.DISTRIBUTE, 0.0), self._options.stale_after + 0.001)
         if outbox.oldest_due(connection) is not None:
             waited[Step.DELIVER] = self._options.stale_after + 0.001
         return waited
+
+    def _watch_presence(self) -> None:
+        if time.monotonic() >= self._next_watch:
+            self._presence.look()
+            self._next_watch = time.monotonic() + WATCH_INTERVAL
 
     def _sign(self, connection: Connection) -> float:
         clocks.sign(connection, self._name)
@@ -124,6 +144,11 @@ class Clock:
         """Some keys at a time; while there are more, the next tick goes on."""
         forgotten = inbox.forget_keys(connection, self._options.key_retention_days, KEYS_AT_ONCE)
         log.info("keys_forgotten", keys=forgotten)
+        return 0.0 if forgotten == KEYS_AT_ONCE else RETENTION_INTERVAL
+
+    def _forget_acts(self, connection: Connection) -> float:
+        """Keys of acts, as those of messages."""
+        forgotten = idempotency.forget(connection, ACT_KEY_HOURS, KEYS_AT_ONCE)
         return 0.0 if forgotten == KEYS_AT_ONCE else RETENTION_INTERVAL
 
     def _delete_old(self, connection: Connection) -> float:

@@ -82,6 +82,9 @@ JOIN open_channels ON open_channels.id = listed.open_channel_id
 LEFT JOIN roster_turns
     ON roster_turns.open_channel_id = listed.open_channel_id AND roster_turns.operator_id = listed.operator_id;
 
+ALTER TABLE open_channels ADD COLUMN seats integer NOT NULL DEFAULT 0;  -- how many there are
+UPDATE open_channels SET seats = (SELECT count(*) FROM seats WHERE seats.open_channel_id = open_channels.id);
+
 DROP TABLE roster_turns;
 
 -- Dialogs ----------------------------------------------------------------------------------------------------------
@@ -92,6 +95,7 @@ ALTER TABLE dialogs
     ADD COLUMN unanswered_at timestamptz,                   -- marked as unanswered (S2)
     ADD COLUMN first_assigned_at timestamptz,               -- what comes later is no first assignment (D13)
     ADD COLUMN transferred boolean NOT NULL DEFAULT false,  -- and nobody has accepted it since (D10)
+    ADD COLUMN kept boolean NOT NULL DEFAULT false,         -- its clock ran out, and nobody else could have it (D5)
     ADD COLUMN preferred_id bigint REFERENCES operators,    -- the card's responsible person (D9)
     ADD COLUMN over_limit boolean NOT NULL DEFAULT false;   -- its holder took it, or was given it, above a limit (D7)
 UPDATE dialogs SET first_assigned_at = assigned_at;

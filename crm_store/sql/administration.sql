@@ -42,6 +42,10 @@ ON CONFLICT (name) DO UPDATE SET
     online = operators.online AND NOT %(dismissed)s
 RETURNING id
 
+-- name: dismiss
+UPDATE operators SET dismissed_at = now(), token_hash = NULL, online = false
+WHERE id = %(operator_id)s AND dismissed_at IS NULL
+
 -- name: defer_kinds
 -- Two channels of a kind may change places between two open channels.
 SET CONSTRAINTS channels_one_of_a_kind DEFERRED

@@ -85,3 +85,8 @@ LEFT JOIN dialogs AS accepted
 -- The operator who takes the dialog first is responsible from then on (C4).
 UPDATE cards SET responsible_id = %(operator_id)s, responsible_by = 'acceptor'
 WHERE id = ANY(%(card_ids)s) AND responsible_by <> 'acceptor'
+
+-- name: transferred_to
+-- Only a lead or a deal that was made from this chat (D10).
+UPDATE cards SET responsible_id = %(operator_id)s, responsible_by = 'acceptor'
+WHERE id = ANY(%(card_ids)s) AND chat_id = %(chat_id)s AND type IN ('lead', 'deal')

@@ -70,6 +70,9 @@ WHERE chat_id = %(chat_id)s AND external_id = %(target)s AND external_id <> ''
 -- name: lock_one
 SELECT id FROM chats WHERE id = %(chat_id)s FOR NO KEY UPDATE
 
+-- name: lock_free
+SELECT id FROM chats WHERE id = ANY(%(chat_ids)s) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+
 -- name: lock_now
 SELECT id FROM chats WHERE id = ANY(%(chat_ids)s) ORDER BY id FOR NO KEY UPDATE NOWAIT
 

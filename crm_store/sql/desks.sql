@@ -20,6 +20,9 @@ RETURNING id
 -- name: upsert_department
 INSERT INTO departments (name) VALUES (%(name)s) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id
 
+-- name: rosters_of_department
+SELECT DISTINCT open_channel_id FROM roster_entries WHERE department_id = %(department_id)s ORDER BY 1
+
 -- name: clear_department
 DELETE FROM department_members WHERE department_id = %(department_id)s
 
@@ -46,54 +49,43 @@ FROM unnest(%(operator_ids)s::bigint[], %(department_ids)s::bigint[])
     WITH ORDINALITY AS given (operator_id, department_id, position)
 
 -- name: lock_open_channels
-SELECT id, settings::text, turn FROM open_channels WHERE id = ANY(%(open_channel_ids)s)
+SELECT id, settings::text, turn, seats, active FROM open_channels WHERE id = ANY(%(open_channel_ids)s)
 ORDER BY id FOR NO KEY UPDATE
 
 -- name: roster
--- The rosters with departments expanded in place (D1), each operator once, at his first place.
+-- The rosters with departments expanded (D1).
 SELECT
-    listed.open_channel_id, operators.id, operators.dismissed_at IS NOT NULL,
-    operators.online AND coalesce(operators.seen_at > now() - %(heartbeat_limit)s * interval '1 second', false),
-    operators.personal_limit, roster_turns.turn
-FROM (
-    SELECT DISTINCT ON (open_channel_id, operator_id) open_channel_id, operator_id, position, member_position
-    FROM (
-        SELECT
-            entry.open_channel_id, coalesce(entry.operator_id, member.operator_id) AS operator_id,
-            entry.position, coalesce(member.position, 0) AS member_position
-        FROM roster_entries AS entry
-        LEFT JOIN department_members AS member ON member.department_id = entry.department_id
-        WHERE entry.open_channel_id = ANY(%(open_channel_ids)s)
-    ) AS expanded
-    WHERE operator_id IS NOT NULL
-    ORDER BY open_channel_id, operator_id, position, member_position
-) AS listed
-JOIN operators ON operators.id = listed.operator_id
-LEFT JOIN roster_turns
-    ON roster_turns.open_channel_id = listed.open_channel_id AND roster_turns.operator_id = listed.operator_id
-ORDER BY listed.open_channel_id, listed.position, listed.member_position
+    seats.open_channel_id, operators_now.id, availability = 'dismissed', availability = 'available',
+    personal_limit, availability
+FROM seats JOIN operators_now ON operators_now.id = seats.operator_id
+WHERE seats.open_channel_id = ANY(%(open_channel_ids)s)
+ORDER BY seats.open_channel_id, seats.position
+
+-- name: first_active
+-- The first of each roster who is not dismissed.
+SELECT given.id, first.operator_id
+FROM unnest(%(open_channel_ids)s::bigint[]) AS given (id)
+CROSS JOIN LATERAL (
+    SELECT seats.operator_id FROM seats JOIN operators ON operators.id = seats.operator_id
+    WHERE seats.open_channel_id = given.id AND operators.dismissed_at IS NULL ORDER BY seats.position LIMIT 1
+) AS first
 
 -- name: lock_operators
 SELECT id FROM operators WHERE id = ANY(%(operator_ids)s) ORDER BY id FOR NO KEY UPDATE
 
--- name: set_turns
-INSERT INTO roster_turns (open_channel_id, operator_id, turn)
-SELECT * FROM unnest(%(open_channel_ids)s::bigint[], %(operator_ids)s::bigint[], %(turns)s::bigint[])
-ON CONFLICT (open_channel_id, operator_id) DO UPDATE SET turn = excluded.turn
+-- name: gone
+SELECT id FROM operators_now
+WHERE id = ANY(%(operator_ids)s) AND availability IN ('dismissed', 'on_leave', 'workday_not_started', 'offline')
 
 -- name: set_open_channel_turn
 UPDATE open_channels SET turn = %(turn)s WHERE id = %(open_channel_id)s
 
 -- name: operator_by_token
-SELECT id, name FROM operators WHERE token_hash = %(token_hash)s AND dismissed_at IS NULL
-
--- name: lock_presence
-SELECT online, coalesce(seen_at > now() - %(heartbeat_limit)s * interval '1 second', false)
-FROM operators WHERE id = %(operator_id)s AND dismissed_at IS NULL
-FOR NO KEY UPDATE
+SELECT id, name, role, scope FROM operators WHERE token_hash = %(token_hash)s AND dismissed_at IS NULL
 
 -- name: set_online
-UPDATE operators SET online = %(online)s, seen_at = now() WHERE id = %(operator_id)s AND dismissed_at IS NULL
+UPDATE operators SET online = %(online)s, away = false, seen_at = now()
+WHERE id = %(operator_id)s AND dismissed_at IS NULL
 
 -- name: heartbeat
 UPDATE operators SET seen_at = now() WHERE id = %(operator_id)s AND dismissed_at IS NULL AND online
@@ -103,15 +95,13 @@ SELECT id, settings::text FROM open_channels WHERE id = ANY(%(open_channel_ids)s
 
 -- name: open_channels_of_slot
 -- Where a freed slot of the operator counts: over all his open channels if he has a personal limit (D7).
-SELECT DISTINCT entry.open_channel_id
-FROM operators
-JOIN roster_entries AS entry ON operators.personal_limit IS NOT NULL OR entry.open_channel_id = %(open_channel_id)s
-LEFT JOIN department_members AS member ON member.department_id = entry.department_id
-WHERE operators.id = %(operator_id)s AND operators.id IN (entry.operator_id, member.operator_id)
+SELECT seats.open_channel_id
+FROM seats JOIN operators ON operators.id = seats.operator_id
+WHERE seats.operator_id = %(operator_id)s
+    AND (operators.personal_limit IS NOT NULL OR seats.open_channel_id = %(open_channel_id)s)
 
 -- name: open_channels_of_operator
-SELECT DISTINCT entry.open_channel_id
-FROM roster_entries AS entry
-LEFT JOIN department_members AS member ON member.department_id = entry.department_id
-WHERE %(operator_id)s IN (entry.operator_id, member.operator_id)
+-- On whose rosters he stands, and where dialogs wait that prefer him (D9).
+SELECT open_channel_id FROM seats WHERE operator_id = %(operator_id)s
+UNION SELECT open_channel_id FROM dialogs WHERE preferred_id = %(operator_id)s AND status = 'queued'
 ORDER BY 1

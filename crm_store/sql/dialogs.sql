@@ -1,21 +1,24 @@
--- Dialogs, their events, decisions and timers.
+-- Dialogs, and the decisions about them.
 -- Lock order: open channels and operators are locked by the caller; then dialogs by id, timers, outbox.
 
 -- name: open_of_chats
-SELECT id, chat_id, status::text, operator_id FROM dialogs
-WHERE chat_id = ANY(%(chat_ids)s) AND status <> 'closed'
+SELECT
+    id, chat_id, open_channel_id, card_id, deal_id, status::text, operator_id, passed_by, accepted_at, answered_at,
+    pinned, spam, transferred
+FROM dialogs WHERE chat_id = ANY(%(chat_ids)s) AND status <> 'closed'
 ORDER BY id FOR NO KEY UPDATE
 
 -- name: insert_dialogs
 -- In the order given, which is the order in which they are served (D8).
 WITH given AS (
     SELECT * FROM unnest(
-        %(open_channel_ids)s::bigint[], %(chat_ids)s::bigint[], %(card_ids)s::bigint[], %(deal_ids)s::bigint[]
-    ) WITH ORDINALITY AS given (open_channel_id, chat_id, card_id, deal_id, position)
+        %(open_channel_ids)s::bigint[], %(chat_ids)s::bigint[], %(card_ids)s::bigint[], %(deal_ids)s::bigint[],
+        %(preferred_ids)s::bigint[]
+    ) WITH ORDINALITY AS given (open_channel_id, chat_id, card_id, deal_id, preferred_id, position)
     ORDER BY position
 )
-INSERT INTO dialogs (open_channel_id, chat_id, card_id, deal_id, status)
-SELECT open_channel_id, chat_id, card_id, deal_id, 'queued' FROM given ORDER BY position
+INSERT INTO dialogs (open_channel_id, chat_id, card_id, deal_id, preferred_id, status)
+SELECT open_channel_id, chat_id, card_id, deal_id, preferred_id, 'queued' FROM given ORDER BY position
 RETURNING id, chat_id
 
 -- name: set_statuses
@@ -31,43 +34,89 @@ WHERE dialogs.id = given.id AND (dialogs.card_id, dialogs.deal_id)
     IS DISTINCT FROM (given.card_id, coalesce(given.deal_id, dialogs.deal_id))
 
 -- name: waiting
--- Oldest first (D8), and only as many as there are free slots.
-SELECT id, passed_by FROM dialogs
-WHERE open_channel_id = %(open_channel_id)s AND status = 'queued'
-ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE
+-- Oldest first (D8), as many as there may be free slots. They change only under the open channel's lock.
+SELECT id, open_channel_id, status::text, operator_id, passed_by, first_assigned_at IS NULL, preferred_id, kept
+FROM dialogs WHERE open_channel_id = %(open_channel_id)s AND status = 'queued'
+ORDER BY id LIMIT %(limit)s
+
+-- name: waiting_for
+-- The oldest of those that prefer one of these people (D9).
+SELECT preferring.*
+FROM unnest(%(operator_ids)s::bigint[]) AS given (id)
+CROSS JOIN LATERAL (
+    SELECT id, open_channel_id, status::text, operator_id, passed_by, first_assigned_at IS NULL, preferred_id, kept
+    FROM dialogs
+    WHERE open_channel_id = %(open_channel_id)s AND status = 'queued' AND preferred_id = given.id
+    ORDER BY id LIMIT %(limit)s
+) AS preferring
+
+-- name: preferred
+-- Whom the waiting dialogs of an open channel prefer (D9): from one to the next along the index.
+WITH RECURSIVE preferred (id) AS (
+    SELECT min(preferred_id) FROM dialogs
+    WHERE open_channel_id = %(open_channel_id)s AND status = 'queued' AND preferred_id IS NOT NULL
+    UNION ALL
+    SELECT (
+        SELECT min(preferred_id) FROM dialogs
+        WHERE open_channel_id = %(open_channel_id)s AND status = 'queued' AND preferred_id > preferred.id
+    ) FROM preferred WHERE preferred.id IS NOT NULL
+)
+SELECT id FROM preferred WHERE id IS NOT NULL
+
+-- name: count_waiting
+SELECT count(*) FROM (
+    SELECT FROM dialogs WHERE open_channel_id = %(open_channel_id)s AND status = 'queued' LIMIT %(limit)s
+) AS waiting
+
+-- name: most_passed
+-- How many operators have let one of these pass: the oldest of a backlog, and some others (D3).
+SELECT coalesce(max(cardinality(passed_by)), 0) FROM (
+    (
+        SELECT passed_by FROM dialogs WHERE open_channel_id = %(open_channel_id)s AND status = 'queued'
+        ORDER BY id LIMIT %(limit)s
+    )
+    UNION ALL SELECT passed_by FROM dialogs WHERE id = ANY(%(dialog_ids)s)
+) AS waiting
+
+-- name: lock_assigned
+-- What these dialogs are now, if somebody is to accept them: locked, for a hand-over (D5).
+SELECT id, open_channel_id, status::text, operator_id, passed_by, first_assigned_at IS NULL, preferred_id, kept
+FROM dialogs
+WHERE id = ANY(%(dialog_ids)s) AND open_channel_id = %(open_channel_id)s AND status = 'assigned'
+ORDER BY id FOR NO KEY UPDATE
 
 -- name: waits_on
 SELECT EXISTS (SELECT FROM dialogs WHERE open_channel_id = %(open_channel_id)s AND status = 'queued')
 
--- name: loads
--- Dialogs that count against the limits (D7): of this open channel, and of all.
-SELECT
-    dialogs.operator_id,
-    count(*) FILTER (WHERE dialogs.open_channel_id = %(open_channel_id)s),
-    count(*)
-FROM dialogs JOIN open_channels ON open_channels.id = dialogs.open_channel_id
-WHERE dialogs.operator_id = ANY(%(operator_ids)s) AND dialogs.status <> 'closed'
-    AND counts_against_limit(dialogs.status, dialogs.answered_at, coalesce(open_channels.settings ->> 'counted', 'all'))
-GROUP BY dialogs.operator_id
-
 -- name: assign
+-- Whoever gets it has neither accepted it nor been told that he keeps it.
 UPDATE dialogs SET
-    status = given.status, operator_id = given.operator_id,
-    assigned_at = CASE WHEN given.operator_id IS NOT NULL THEN now() END
-FROM unnest(%(dialog_ids)s::bigint[], %(statuses)s::dialog_status[], %(operator_ids)s::bigint[])
-    AS given (id, status, operator_id)
+    status = given.status, operator_id = given.operator_id, passed_by = given.passed_by, accepted_at = NULL,
+    over_limit = false, kept = false,
+    assigned_at = CASE WHEN given.operator_id IS NOT NULL THEN now() END,
+    first_assigned_at = CASE
+        WHEN given.operator_id IS NULL THEN dialogs.first_assigned_at ELSE coalesce(dialogs.first_assigned_at, now())
+    END
+FROM (
+    SELECT id, status, operator_id, passed_by::bigint[] AS passed_by
+    FROM unnest(
+        %(dialog_ids)s::bigint[], %(statuses)s::dialog_status[], %(operator_ids)s::bigint[], %(passed_by)s::text[]
+    ) AS given (id, status, operator_id, passed_by)
+) AS given
 WHERE dialogs.id = given.id
 
--- name: insert_decisions
-INSERT INTO decisions (dialog_id, rule, operator_id, candidates)
-SELECT * FROM unnest(%(dialog_ids)s::bigint[], %(rules)s::text[], %(operator_ids)s::bigint[], %(candidates)s::jsonb[])
+-- name: keep
+UPDATE dialogs SET kept = true WHERE id = ANY(%(dialog_ids)s)
 
--- name: insert_events
-INSERT INTO events (dialog_id, actor, cause, was, became)
-SELECT * FROM unnest(
-    %(dialog_ids)s::bigint[], %(actors)s::text[], %(causes)s::text[], %(was)s::dialog_status[],
-    %(became)s::dialog_status[]
-)
+-- name: insert_plan
+INSERT INTO plans (open_channel_id, ineligible) VALUES (%(open_channel_id)s, %(ineligible)s) RETURNING id
+
+-- name: insert_decisions
+INSERT INTO decisions (dialog_id, rule, operator_id, candidates, unnamed, cause, over_limit, plan_id)
+SELECT given.*, %(plan_id)s FROM unnest(
+    %(dialog_ids)s::bigint[], %(rules)s::text[], %(operator_ids)s::bigint[], %(candidates)s::jsonb[],
+    %(unnamed)s::jsonb[], %(causes)s::text[], %(over_limits)s::boolean[]
+) AS given
 
 -- name: unnoticed
 -- Dialogs that still wait and whose customers were not told so (D8).
@@ -82,8 +131,8 @@ UPDATE dialogs SET noticed_at = now() WHERE id = ANY(%(dialog_ids)s)
 SELECT chat_id, open_channel_id FROM dialogs WHERE id = %(dialog_id)s
 
 -- name: is_accepted
--- Changes only under the chat's lock.
-SELECT accepted_at IS NOT NULL FROM dialogs WHERE id = %(dialog_id)s
+-- By whoever has it, and not to be accepted by another. It becomes so only under the chat's lock.
+SELECT accepted_at IS NOT NULL AND NOT transferred FROM dialogs WHERE id = %(dialog_id)s
 
 -- name: last_of_chat
 -- The open one, or else the last. Found by the card, of which there is an index.
@@ -98,44 +147,81 @@ SELECT dialogs.status <> 'closed' AND counts_against_limit(
 FROM dialogs JOIN open_channels ON open_channels.id = dialogs.open_channel_id
 WHERE dialogs.id = %(dialog_id)s
 
--- name: lock_one
-SELECT id, chat_id, open_channel_id, card_id, deal_id, status::text, operator_id, accepted_at
-FROM dialogs WHERE id = %(dialog_id)s FOR NO KEY UPDATE
+-- name: lock_some
+SELECT
+    id, chat_id, open_channel_id, card_id, deal_id, status::text, operator_id, passed_by, accepted_at, answered_at,
+    pinned, spam, transferred
+FROM dialogs WHERE id = ANY(%(dialog_ids)s) ORDER BY id FOR NO KEY UPDATE
 
--- name: accept
+-- name: lock_held
+-- All open dialogs of an operator, or those of some open channels.
+SELECT
+    id, chat_id, open_channel_id, card_id, deal_id, status::text, operator_id, passed_by, accepted_at, answered_at,
+    pinned, spam, transferred
+FROM dialogs
+WHERE operator_id = %(operator_id)s AND status <> 'closed'
+    AND (%(open_channel_ids)s::bigint[] IS NULL OR open_channel_id = ANY(%(open_channel_ids)s::bigint[]))
+ORDER BY id FOR NO KEY UPDATE
+
+-- name: has_open
+SELECT EXISTS (SELECT FROM dialogs WHERE chat_id = %(chat_id)s AND status <> 'closed' AND id <> %(dialog_id)s)
+
+-- name: hold
+-- Accepted, taken or reopened: this operator has it.
 UPDATE dialogs SET
-    status = 'accepted', operator_id = %(operator_id)s, accepted_at = now(),
-    assigned_at = coalesce(assigned_at, now())
+    status = 'accepted', operator_id = %(operator_id)s, accepted_at = now(), assigned_at = coalesce(assigned_at, now()),
+    first_assigned_at = coalesce(first_assigned_at, now()), over_limit = over_limit OR %(over_limit)s, kept = false,
+    transferred = false, spam = false, closed_at = NULL
 WHERE id = %(dialog_id)s
+
+-- name: hand_to
+-- A person gives it to an operator (D10).
+UPDATE dialogs SET
+    status = 'assigned', operator_id = %(operator_id)s, passed_by = %(passed_by)s, accepted_at = NULL,
+    assigned_at = now(), first_assigned_at = coalesce(first_assigned_at, now()), over_limit = %(over_limit)s,
+    kept = false, transferred = true
+WHERE id = %(dialog_id)s
+
+-- name: queue
+-- Back to the backlog, where it stands by its age.
+UPDATE dialogs SET
+    status = 'queued', operator_id = NULL, passed_by = given.passed_by, accepted_at = NULL, assigned_at = NULL,
+    over_limit = false, kept = false, closed_at = NULL, spam = false
+FROM (
+    SELECT id, passed_by::bigint[] AS passed_by
+    FROM unnest(%(dialog_ids)s::bigint[], %(passed_by)s::text[]) AS given (id, passed_by)
+) AS given
+WHERE dialogs.id = given.id
+
+-- name: move
+-- To the roster of another open channel (D10).
+UPDATE dialogs SET open_channel_id = %(open_channel_id)s, transferred = true, preferred_id = NULL
+WHERE id = %(dialog_id)s
+
+-- name: mark_transferred
+UPDATE dialogs SET transferred = true WHERE id = %(dialog_id)s
+
+-- name: set_pinned
+UPDATE dialogs SET pinned = %(pinned)s WHERE id = %(dialog_id)s
+
+-- name: mark_unanswered
+UPDATE dialogs SET unanswered_at = now() WHERE id = ANY(%(dialog_ids)s)
 
 -- name: answered
-UPDATE dialogs SET
-    status = 'awaiting_customer', answered_at = now(), accepted_at = coalesce(accepted_at, now())
-WHERE id = %(dialog_id)s
+UPDATE dialogs SET status = 'awaiting_customer', answered_at = now() WHERE id = %(dialog_id)s
 
--- name: close
-UPDATE dialogs SET status = 'closed', closed_at = now() WHERE id = %(dialog_id)s
+-- name: close_some
+UPDATE dialogs SET status = 'closed', closed_at = now(), spam = spam OR %(spam)s WHERE id = ANY(%(dialog_ids)s)
 
--- name: set_timers
--- An earlier deadline that is set already stays; the generation tells that somebody has set it since.
-INSERT INTO timers (kind, open_channel_id, dialog_id, due_at)
-SELECT %(kind)s, open_channel_id, 0, now() + %(seconds)s * interval '1 second'
-FROM unnest(%(open_channel_ids)s::bigint[]) AS given (open_channel_id) ORDER BY open_channel_id
-ON CONFLICT (kind, open_channel_id, dialog_id) DO UPDATE
-SET due_at = least(timers.due_at, excluded.due_at), generation = timers.generation + 1
+-- name: peek_open
+SELECT chat_id, open_channel_id, status::text, operator_id
+FROM dialogs WHERE chat_id = ANY(%(chat_ids)s) AND status <> 'closed'
 
--- name: read_timers
-SELECT open_channel_id, generation FROM timers
-WHERE kind = %(kind)s AND open_channel_id = ANY(%(open_channel_ids)s) AND dialog_id = 0
-
--- name: clear_timers
--- Unless they were set anew since they were read.
-DELETE FROM timers USING unnest(%(open_channel_ids)s::bigint[], %(generations)s::bigint[]) AS given (id, generation)
-WHERE kind = %(kind)s AND open_channel_id = given.id AND dialog_id = 0 AND timers.generation = given.generation
-
--- name: postpone_timer
-UPDATE timers SET due_at = now() + %(seconds)s * interval '1 second', generation = generation + 1
-WHERE kind = %(kind)s AND open_channel_id = %(open_channel_id)s AND dialog_id = 0
-
--- name: due_timers
-SELECT open_channel_id FROM timers WHERE kind = %(kind)s AND due_at <= now() ORDER BY due_at LIMIT %(limit)s
+-- name: preferences
+-- The responsible person of each chat's deal or card, if he once accepted a dialog of his (D9, C4).
+SELECT chats.id, coalesce(deals.responsible_id, live.responsible_id)
+FROM chats
+LEFT JOIN cards ON cards.id = chats.card_id
+LEFT JOIN cards AS live ON live.id = coalesce(cards.live_id, cards.id) AND live.responsible_by = 'acceptor'
+LEFT JOIN cards AS deals ON deals.id = chats.deal_id AND deals.responsible_by = 'acceptor'
+WHERE chats.id = ANY(%(chat_ids)s) AND coalesce(deals.responsible_id, live.responsible_id) IS NOT NULL

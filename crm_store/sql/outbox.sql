@@ -44,7 +44,7 @@ UPDATE outbox SET state = 'failed', error = %(error)s
 WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
 
 -- name: expire_held
-UPDATE outbox SET state = 'expired' WHERE dialog_id = %(dialog_id)s AND state = 'held'
+UPDATE outbox SET state = 'expired' WHERE dialog_id = ANY(%(dialog_ids)s) AND state = 'held'
 
 -- name: oldest_due
 SELECT extract(epoch FROM now() - min(due_at))::float8 FROM outbox WHERE state = 'pending' AND due_at <= now()

@@ -156,6 +156,7 @@ ORDER BY named.position
 -- Dialogs --------------------------------------------------------------------------------------------------------
 
 -- name: dialogs
+-- Of all, or of those that somebody sees: access.sql says the same of one.
 SELECT
     dialogs.id, dialogs.status::text, open_channels.id, open_channels.name, dialogs.chat_id, channels.key,
     channels.kind, coalesce(nullif(live.name, ''), chats.name),
@@ -169,6 +170,16 @@ FROM (
         AND (%(operator_id)s::bigint IS NULL OR operator_id = %(operator_id)s::bigint)
         AND (%(open_channel_ids)s::bigint[] IS NULL OR open_channel_id = ANY(%(open_channel_ids)s::bigint[]))
         AND (%(before)s::bigint IS NULL OR id < %(before)s::bigint)
+        AND (
+            %(seer)s::bigint IS NULL OR operator_id = ANY(%(seen_holders)s::bigint[])
+            OR (status IN ('queued', 'offered') AND open_channel_id = ANY(%(seen_open_channels)s::bigint[]))
+            OR chat_id IN (
+                SELECT chat_id FROM dialogs WHERE operator_id = %(seer)s::bigint
+                UNION ALL
+                SELECT held.chat_id FROM events JOIN dialogs AS held ON held.id = events.dialog_id
+                WHERE events.operator_id = %(seer)s::bigint
+            )
+        )
     ORDER BY CASE WHEN %(oldest)s THEN id END, id DESC LIMIT %(limit)s
 ) AS dialogs
 JOIN open_channels ON open_channels.id = dialogs.open_channel_id
@@ -189,9 +200,10 @@ SELECT at, rule, operator_id, candidates FROM decisions WHERE dialog_id = %(dial
 
 -- name: operators
 SELECT
-    id, name, online AND coalesce(seen_at > now() - %(heartbeat_limit)s * interval '1 second', false), seen_at,
-    dismissed_at, personal_limit
-FROM operators
+    id, name, role, scope, availability,
+    online AND coalesce(seen_at > now() - %(heartbeat_limit)s * interval '1 second', false),
+    away, time_tracking, workday, seen_at, dismissed_at, personal_limit
+FROM operators_now
 WHERE %(operator_id)s::bigint IS NULL OR id = %(operator_id)s::bigint
 ORDER BY id
 
@@ -211,6 +223,13 @@ ORDER BY dialogs.operator_id, open_channels.id
 
 -- name: open_channels
 SELECT id, name, active, settings::text FROM open_channels ORDER BY id
+
+-- name: roster_places
+SELECT
+    seats.open_channel_id, operators_now.id, name,
+    online AND coalesce(seen_at > now() - %(heartbeat_limit)s * interval '1 second', false), availability
+FROM seats JOIN operators_now ON operators_now.id = seats.operator_id
+ORDER BY seats.open_channel_id, seats.position
 
 -- name: channels
 SELECT open_channel_id, id, key, kind, name, active FROM channels ORDER BY id

@@ -125,15 +125,19 @@ def read(connection: Connection, found: FoundCard) -> Card | None:
 
 def chats_of(connection: Connection, found: FoundCard) -> list[CardChat]:
     """The chats of a card; of a deal those that belong to it, not all of its contact."""
-    rows = connection.execute(
-        SQL["chats_of"],
-        {
-            "card_ids": family(connection, found.contact_id or found.id),
-            "deal_id": found.id if found.type is CardType.DEAL else None,
-            "made_from": found.made_from_chat_id,
-        },
-    ).fetchall()
-    return [CardChat(*row) for row in rows]
+    deal_id = found.id if found.type is CardType.DEAL else None
+    return _chats_of(connection, found, deal_id)
+
+
+def chats_of_customer(connection: Connection, found: FoundCard) -> list[int]:
+    """Ids of all chats of the card's customer; of a deal those of its contact."""
+    return [chat.id for chat in _chats_of(connection, found, None)]
+
+
+def _chats_of(connection: Connection, found: FoundCard, deal_id: int | None) -> list[CardChat]:
+    card_ids = family(connection, found.contact_id or found.id)
+    parameters = {"card_ids": card_ids, "deal_id": deal_id, "made_from": found.made_from_chat_id}
+    return [CardChat(*row) for row in connection.execute(SQL["chats_of"], parameters).fetchall()]
 
 
 def summaries(connection: Connection, card_ids: Collection[int]) -> dict[int, CardSummary]:

@@ -7,8 +7,10 @@ from typing import Any
 from crm_store import desks
 from crm_store.chats import read_settings
 from crm_store.database import Connection
-from crm_store.views import SQL, Reference, names
+from crm_store.views import SQL, Reference
+from tracker.access import Role, Scope
 from tracker.channels import OpenChannelSettings
+from tracker.presence import Availability, Workday
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,21 @@ class OperatorLoad:
 
 @dataclass(frozen=True, slots=True)
 class OperatorView:
-    """An operator. online: he said so, and was heard of in time (D6). counted: over all open channels (D7)."""
+    """An operator. scope: null is the default of his role. availability: whether he may be given dialogs (D6).
+
+    online: he said so, and was heard of in time. workday: counts where time_tracking is on. counted: over all open
+    channels (D7).
+    """
 
     id: int
     name: str
+    role: Role
+    scope: Scope | None
+    availability: Availability
     online: bool
+    away: bool
+    time_tracking: bool
+    workday: Workday
     seen_at: datetime | None
     dismissed_at: datetime | None
     personal_limit: int | None
@@ -38,9 +50,10 @@ class OperatorView:
 
 @dataclass(frozen=True, slots=True)
 class RosterPlace:
-    """An operator in his place of a roster, departments expanded (D1)."""
+    """An operator in his place of a roster, departments expanded (D1). availability, online: as of an operator."""
 
     operator: Reference
+    availability: Availability
     online: bool
     dismissed: bool
 
@@ -95,9 +108,10 @@ def operators(connection: Connection, operator_id: int | None = None) -> list[Op
 def open_channels(connection: Connection) -> list[OpenChannelView]:
     """All open channels with settings, channels, roster and backlog."""
     rows = connection.execute(SQL["open_channels"]).fetchall()
-    rosters = desks.read_rosters(connection, [row[0] for row in rows])
-    operator_ids = {row.operator_id for roster in rosters.values() for row in roster}
-    known = names(connection, operator_ids)
+    rosters: dict[int, list[RosterPlace]] = {}
+    limit = {"heartbeat_limit": desks.HEARTBEAT_LIMIT}
+    for open_channel_id, *place in connection.execute(SQL["roster_places"], limit).fetchall():
+        rosters.setdefault(open_channel_id, []).append(_place(*place))
     channels: dict[int, list[FeedingChannel]] = {}
     for open_channel_id, *channel in connection.execute(SQL["channels"]).fetchall():
         channels.setdefault(open_channel_id, []).append(FeedingChannel(*channel))
@@ -112,10 +126,7 @@ def open_channels(connection: Connection) -> list[OpenChannelView]:
             active=active,
             settings=read_settings(settings),
             channels=channels.get(open_channel_id, []),
-            roster=[
-                RosterPlace(Reference(place.operator_id, known[place.operator_id]), place.online, place.dismissed)
-                for place in rosters.get(open_channel_id, ())
-            ],
+            roster=rosters.get(open_channel_id, []),
             backlog=backlogs.get(open_channel_id, Backlog()),
             dialogs=counts.get(open_channel_id, {}),
         )
@@ -123,14 +134,25 @@ def open_channels(connection: Connection) -> list[OpenChannelView]:
     ]
 
 
+def _place(operator_id: int, name: str, online: bool, availability: str) -> RosterPlace:
+    found = Availability(availability)
+    return RosterPlace(Reference(operator_id, name), found, online, found is Availability.DISMISSED)
+
+
 def _operator(row: tuple[Any, ...], loads: list[OperatorLoad]) -> OperatorView:
     return OperatorView(
         id=row[0],
         name=row[1],
-        online=row[2],
-        seen_at=row[3],
-        dismissed_at=row[4],
-        personal_limit=row[5],
+        role=Role(row[2]),
+        scope=None if row[3] is None else Scope(row[3]),
+        availability=Availability(row[4]),
+        online=row[5],
+        away=row[6],
+        time_tracking=row[7],
+        workday=Workday(row[8]),
+        seen_at=row[9],
+        dismissed_at=row[10],
+        personal_limit=row[11],
         open=sum(load.open for load in loads),
         counted=sum(load.counted for load in loads),
         loads=loads,

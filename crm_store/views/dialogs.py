@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from crm_store.access import Sight
 from crm_store.database import Connection
 from crm_store.views import SQL, Order, Reference, names, reference
 from tracker.dialogs import DialogStatus
@@ -75,8 +76,9 @@ def page(
     operator_id: int | None = None,
     open_channel_ids: Collection[int] | None = None,
     order: Order = Order.NEWEST,
+    sight: Sight | None = None,
 ) -> list[DialogSummary]:
-    """Dialogs, the newest first. before: an id. What is None restricts nothing."""
+    """Dialogs, the newest first. before: an id. sight: those that somebody sees. What is None restricts nothing."""
     rows = _rows(
         connection,
         limit,
@@ -85,6 +87,9 @@ def page(
         statuses=None if statuses is None else list(statuses),
         operator_id=operator_id,
         open_channel_ids=None if open_channel_ids is None else list(open_channel_ids),
+        seer=sight.operator_id if sight else None,
+        seen_holders=list(sight.holders) if sight else None,
+        seen_open_channels=list(sight.open_channel_ids) if sight else None,
     )
     return [DialogSummary(**row) for row in rows]
 
@@ -142,6 +147,9 @@ def _rows(connection: Connection, limit: int, **filters: Any) -> list[dict[str, 
         "operator_id": None,
         "open_channel_ids": None,
         "oldest": False,
+        "seer": None,
+        "seen_holders": None,
+        "seen_open_channels": None,
     }
     rows = connection.execute(SQL["dialogs"], {**every, **filters, "limit": limit}).fetchall()
     return [

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from crm_store import administration, desks, dialogs
+from crm_store import administration, desks, timers
 from crm_store.database import DatabaseOptions, Session
 from crm_store.secrets import SecretBox, SecretKeyError, hash_token
 from ingest.adapters.base import SignatureError, WebhookRequest
@@ -160,7 +160,7 @@ def test_an_operator_comes_and_goes(desk, database_url):
         connection.execute("DELETE FROM timers")
     assert "Ann is online" in desk.done("operators", "online", "Ann")
     with psycopg.connect(database_url) as connection:
-        assert dialogs.due_backlogs(connection, 5) == [1]
+        assert timers.due_backlogs(connection, 5) == [1]
     assert "online" in desk.done("operators", "list").splitlines()[1]
     assert desk.done("operators", "offline", "Ann") == "Ann is offline\n"
     assert "offline" in desk.done("operators", "list").splitlines()[1]

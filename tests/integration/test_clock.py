@@ -231,6 +231,19 @@ def test_keys_are_forgotten_after_their_days(desk, session):
     assert desk.ledger().accepted == 3
 
 
+def test_keys_of_acts_are_forgotten_after_a_day(desk, session):
+    """Those of the last 24 hours stay."""
+    for hours in (23, 25):
+        desk.execute(
+            "INSERT INTO idempotency_keys (actor, key, act, fingerprint, at) "
+            "VALUES ('service', %s, 'accept', '', now() - %s * interval '1 hour')",
+            f"{hours} h",
+            hours,
+        )
+    swept(session)
+    assert desk.value("SELECT key FROM idempotency_keys") == "23 h"
+
+
 def test_a_clock_runs_until_it_is_stopped(desk, session):
     """SIGTERM ends it between two looks."""
     waits(desk, Step.BIND_CHAT, 30)

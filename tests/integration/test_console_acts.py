@@ -191,7 +191,7 @@ def test_answering_an_assigned_dialog_accepts_it(desk: Desk) -> None:
     ]
     assert desk.get(f"/api/cards/{dialog['card_id']}")["responsible"]["name"] == "ben"
     desk.act("ben", f"/api/dialogs/{dialog_id}/answer", {"text": "one more thing"})
-    assert len(desk.get(f"/api/dialogs/{dialog_id}")["events"]) == 4, "no change, no event"
+    assert len(desk.get(f"/api/dialogs/{dialog_id}")["events"]) == 5, "each answer is an event"
 
 
 def test_closing_serves_the_backlog(desk: Desk) -> None:

@@ -361,8 +361,8 @@ def test_other_channels_messages_are_held_and_expire_with_their_dialog(desk, del
     held = ("held", 0, "sending over telegram is not built yet")
     assert states(desk) == [held, ("sent", 1, "")]
     with desk.session.transaction() as connection:
-        dialogs.close(connection, 1)
-        outbox.expire_held(connection, 1)
+        dialogs.close(connection, [1])
+        outbox.expire_held(connection, [1])
     assert states(desk)[0] == ("expired", *held[1:])
 
 

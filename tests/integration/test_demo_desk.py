@@ -30,7 +30,7 @@ def test_the_desk_is_the_same_at_each_run(database_url):
         answer(database_url, f"SELECT count(*) FROM {table}") for table in ("open_channels", "channels", "operators")
     ]
     assert counts == [3, 5, 8]
-    assert [operator is not None and operator[1].endswith("(demo)") for operator in operators] == [True] * 8
+    assert [operator is not None and operator.name.endswith("(demo)") for operator in operators] == [True] * 8
     assert sorted(len(roster) for roster in rosters.values()) == [3, 5, 6]
     custom = next(channel for channel in channels if channel.kind == "custom")
     planned = channel_of_kind(plan_desk(KEY), "custom")
@@ -57,10 +57,10 @@ def test_the_overview_shows_dialogs(database_url):
         set_up_desk(connection, box, plan_desk(KEY), "http://127.0.0.1:1/")
         operator = desks.operator_by_token(connection, hash_token(plan_desk(KEY).operators[0].token))
         assert operator is not None
-        desks.set_online(connection, operator[0], online=True)
+        desks.set_online(connection, operator.id, online=True)
         channel = desks.read_channels(connection, box)[0]
         for number, (status, operator_id) in enumerate(
-            (("accepted", operator[0]), ("closed", operator[0]), ("queued", None))
+            (("accepted", operator.id), ("closed", operator.id), ("queued", None))
         ):
             connection.execute(
                 """
@@ -78,14 +78,14 @@ def test_the_overview_shows_dialogs(database_url):
                     "open_channel": channel.open_channel_id,
                     "status": status,
                     "operator": operator_id,
-                    "actor": f"operator:{operator[0]}" if operator_id else "system",
+                    "actor": f"operator:{operator.id}" if operator_id else "system",
                 },
             )
         seen = overview.read(connection, 2)
     session.close()
     assert (seen.waiting, seen.dialogs) == (1, {"accepted": 1, "closed": 1, "queued": 1})
     first = seen.operators[0]
-    assert (first.name, first.online, first.held, first.in_all) == (operator[1], True, 1, 2)
+    assert (first.name, first.online, first.held, first.in_all) == (operator.name, True, 1, 2)
     newest, before = seen.changes
     assert (newest.became, newest.operator, newest.channel_kind) == ("queued", "", channel.kind)
-    assert (before.became, before.operator, before.open_channel[:4]) == ("closed", operator[1], "Demo")
+    assert (before.became, before.operator, before.open_channel[:4]) == ("closed", operator.name, "Demo")

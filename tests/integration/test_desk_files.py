@@ -8,10 +8,12 @@ import psycopg
 import pytest
 import yaml
 
-from crm_store import administration, desks, dialogs
+from crm_store import administration, desks, timers
 from crm_store.database import DatabaseOptions, Session
+from crm_store.desks import KnownCaller
 from crm_store.secrets import SecretBox, hash_token
 from tests.commands import SECRET_KEY, command
+from tracker.access import Role
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +38,7 @@ TABLES = (
     "department_members",
     "open_channels",
     "roster_entries",
-    "roster_turns",
+    "seats",
     "channels",
 )
 
@@ -125,8 +127,9 @@ def test_a_token_and_secrets_from_outside_are_taken(command, database_url):
     assert "anns-token" not in said
     assert "provider-secret" not in said
     with Session(DatabaseOptions(database_url, "test")).transaction() as connection:
-        assert desks.operator_by_token(connection, hash_token("anns-token-that-is-long-enough")) == (1, "Ann")
+        known = desks.operator_by_token(connection, hash_token("anns-token-that-is-long-enough"))
         (channel,) = desks.read_channels(connection, BOX)
+    assert known == KnownCaller(1, "Ann", Role.OPERATOR, None)
     assert channel.secrets == ("provider-secret",)
     assert command.done("apply", "desk.yaml") == "nothing to change\n"
 
@@ -142,9 +145,9 @@ def test_who_joins_is_tried_for_what_waits(command, database_url):
         command.file("operators: [{name: Eve}]\ndepartments: [{name: Front desk, members: [Bob, Eve]}]\n"),
     )
     with psycopg.connect(database_url) as connection:
-        assert dialogs.due_backlogs(connection, 5) == [1]
+        assert timers.due_backlogs(connection, 5) == [1]
         eve = connection.execute(
-            "SELECT turn FROM roster_turns JOIN operators ON operators.id = operator_id WHERE name = 'Eve'"
+            "SELECT turn FROM seats JOIN operators ON operators.id = operator_id WHERE name = 'Eve'"
         ).fetchall()
     assert eve == [(7,)]
 

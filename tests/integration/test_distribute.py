@@ -1,17 +1,18 @@
 """distribute: dialogs and operators, with any number of workers (D1-D4, D6-D8, D12, D13, S1)."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from config.topology import Step
-from crm_store import desks, dialogs
+from crm_store import desks, dialogs, timers
 from crm_store.database import Session
 from crm_store.desks import RosterMember
+from crm_store.timers import BacklogTimer
 from tests.pipeline import Desk, drain, text_message
-from worker.steps import distribute as step
+from worker import distribution
 
 pytestmark = pytest.mark.integration
 
@@ -56,6 +57,17 @@ def held(desk: Desk) -> Counter[int]:
 
 def statuses(desk: Desk) -> list[str]:
     return [status for (status,) in desk.rows("SELECT status::text FROM dialogs ORDER BY id")]
+
+
+def come(desk: Desk, operator: int) -> None:
+    """He goes online: what waits is due (D8)."""
+    with desk.session.transaction() as connection:
+        desks.set_online(connection, operator, online=True)
+        timers.set_backlogs(connection, desks.open_channels_of(connection, operator), 0.0)
+
+
+def generations(backlogs: Mapping[int, BacklogTimer]) -> dict[int, int]:
+    return {open_channel_id: timer.generation for open_channel_id, timer in backlogs.items()}
 
 
 def tick(desk: Desk, worker=None) -> None:
@@ -134,7 +146,7 @@ def test_operators_with_a_personal_limit_are_decided_about_one_after_the_other(d
     slow, worker = Session(desk.options), desk.worker()
     with ThreadPoolExecutor(1) as pool:
         with slow.transaction() as connection:
-            step.serve_backlog(connection, one)
+            distribution.lock_and_serve(connection, one)
             waiting = pool.submit(worker.run, Step.DISTRIBUTE)
             while desk.blocked_sessions() == 0:
                 assert not waiting.done(), "it must wait"
@@ -211,8 +223,7 @@ def test_all_offers_to_everybody(desk):
     desk.open_channel("desk", ["telegram"], [operator], distribution="all")
     write(desk, 1)
     assert statuses(desk) == ["queued"]
-    with desk.session.transaction() as connection:
-        desks.set_online(connection, operator, online=True)
+    come(desk, operator)
     write(desk, 2)
     assert statuses(desk) == ["offered", "offered"]
     assert held(desk) == {}
@@ -232,7 +243,7 @@ def test_who_is_silent_for_long_is_offline(desk):
     write(desk, 2)
     write(desk, 1, key="custom")
     assert desk.rows("SELECT operator_id FROM dialogs ORDER BY id") == [(there,), (there,), (silent,)]
-    assert desk.rows("SELECT candidates FROM decisions ORDER BY id LIMIT 1") == [({"offline": [silent]},)]
+    assert desk.rows("SELECT ineligible FROM plans ORDER BY id LIMIT 1") == [({"offline": [silent]},)]
 
 
 def test_the_dismissed_get_nothing(desk):
@@ -305,7 +316,8 @@ def test_the_backlog_is_served_by_age_as_slots_free(desk):
         order.append(current[0])
         with desk.session.transaction() as connection:
             dialogs.lock(connection, current[0])
-            dialogs.close(connection, current[0])
+            dialogs.close(connection, [current[0]])
+            timers.set_backlogs(connection, [1], 0)
         write(desk, chat)
     assert order == [row[0] for row in desk.rows("SELECT id FROM dialogs ORDER BY id LIMIT 4")]
     assert statuses(desk) == ["closed"] * 4 + ["assigned"] + ["queued"] * 4
@@ -316,12 +328,12 @@ def test_a_waiting_backlog_has_a_timer(desk):
     (operator,) = operators(desk, 1, online=False)
     desk.open_channel("desk", ["telegram"], [operator])
     write(desk, 1)
-    timer = "SELECT extract(epoch FROM due_at - now())::float8 FROM timers"
+    timer = "SELECT extract(epoch FROM due_at - now())::float8 FROM timers WHERE dialog_id = 0"
     assert 100 < desk.value(timer) <= 120
     write(desk, 2)
     assert 100 < desk.value(timer) <= 120
     with desk.session.transaction() as connection:
-        assert dialogs.due_backlogs(connection, 10) == []
+        assert timers.due_backlogs(connection, 10) == []
         desks.set_online(connection, operator, online=True)
     worker = desk.worker()
     worker.run(Step.DISTRIBUTE)
@@ -344,11 +356,11 @@ def test_an_earlier_deadline_stays(desk):
     """D8: a timer is never put off by a later try of something else."""
     open_channel_id = desk.open_channel("desk", ["telegram"])
     with desk.session.transaction() as connection:
-        dialogs.set_backlog_timers(connection, [open_channel_id], 10)
-        dialogs.set_backlog_timers(connection, [open_channel_id], 100)
+        timers.set_backlogs(connection, [open_channel_id], 10)
+        timers.set_backlogs(connection, [open_channel_id], 100)
     assert desk.value("SELECT due_at < now() + interval '11 seconds' FROM timers")
     with desk.session.transaction() as connection:
-        dialogs.set_backlog_timers(connection, [open_channel_id], 1)
+        timers.set_backlogs(connection, [open_channel_id], 1)
     assert desk.value("SELECT due_at < now() + interval '2 seconds' FROM timers")
 
 
@@ -356,13 +368,13 @@ def test_a_timer_that_was_set_anew_stays(desk):
     """D8: who tries a backlog clears the timer that he has read, not one that somebody has set since."""
     open_channel_id = desk.open_channel("desk", ["telegram"])
     with desk.session.transaction() as connection:
-        dialogs.set_backlog_timers(connection, [open_channel_id], 0)
-        read = dialogs.backlog_timers(connection, [open_channel_id])
-        dialogs.set_backlog_timers(connection, [open_channel_id], 0)
-        dialogs.clear_backlog_timers(connection, read)
-        assert dialogs.due_backlogs(connection, 10) == [open_channel_id]
-        dialogs.clear_backlog_timers(connection, dialogs.backlog_timers(connection, [open_channel_id]))
-        assert dialogs.due_backlogs(connection, 10) == []
+        timers.set_backlogs(connection, [open_channel_id], 0)
+        read = timers.backlogs(connection, [open_channel_id])
+        timers.set_backlogs(connection, [open_channel_id], 0)
+        timers.clear_backlogs(connection, generations(read))
+        assert timers.due_backlogs(connection, 10) == [open_channel_id]
+        timers.clear_backlogs(connection, generations(timers.backlogs(connection, [open_channel_id])))
+        assert timers.due_backlogs(connection, 10) == []
 
 
 def test_a_backlog_that_cannot_be_served_holds_up_no_other(desk):
@@ -377,13 +389,13 @@ def test_a_backlog_that_cannot_be_served_holds_up_no_other(desk):
     desk.execute('UPDATE open_channels SET settings = \'{"distribution": "nonsense"}\' WHERE id = %s', broken)
     tick(desk)
     assert statuses(desk) == ["queued", "assigned"]
-    timers = desk.rows("SELECT open_channel_id, due_at > now() + interval '100 seconds' FROM timers")
-    assert timers == [(broken, True)]
+    left = desk.rows("SELECT open_channel_id, due_at > now() + interval '100 seconds' FROM timers WHERE dialog_id = 0")
+    assert left == [(broken, True)]
 
 
 def test_a_large_backlog_is_planned_in_portions(desk, monkeypatch):
     """D8: one transaction takes so many, and says that there is more."""
-    monkeypatch.setattr(step, "MOST_AT_ONCE", 10)
+    monkeypatch.setattr(distribution, "MOST_AT_ONCE", 10)
     (operator,) = operators(desk, 1, online=False)
     desk.open_channel("desk", ["telegram"], [operator])
     write(desk, *range(25))
@@ -431,6 +443,7 @@ def test_a_customers_message_changes_the_status(desk):
         ("system", "D2", "queued", "assigned"),
         ("customer", "message", "awaiting_customer", "awaiting_operator"),
         ("customer", "message", "closing", "awaiting_operator"),
+        ("customer", "message", "accepted", "accepted"),
     ]
     desk.close_dialogs()
     write(desk, 1)
@@ -444,8 +457,11 @@ def test_every_assignment_has_one_record(desk):
     desk.open_channel("desk", ["telegram"], [a, b, c], max_dialogs=1)
     write(desk, 1, 2, 3)
     assert desk.rows("SELECT dialog_id - 1, rule, operator_id, candidates FROM decisions ORDER BY id") == [
-        (0, "D2", a, {"offline": [c], "later_in_turn": [b]}),
-        (1, "D2", b, {"offline": [c], "at_limit": [a]}),
+        (0, "D2", a, {"later_in_turn": [b]}),
+        (1, "D2", b, {"at_limit": [a]}),
+    ]
+    assert desk.rows("SELECT DISTINCT ineligible FROM decisions JOIN plans ON plans.id = plan_id") == [
+        ({"offline": [c]},)
     ]
     assert statuses(desk) == ["assigned", "assigned", "queued"]
 

@@ -14,6 +14,7 @@ import pytest
 
 from config.topology import INBOX_STEPS
 from console import operations, tracking
+from console.acting import Asked
 from console.dependencies import Dependencies
 from console.problems import ProblemError
 from console.security import Operator
@@ -219,8 +220,8 @@ def test_an_operator_who_acts_meanwhile_is_told_that_the_dialog_is_gone(desk, se
             erasing = pool.submit(erase_now, desk, session)
             wait_until(lambda: desk.blocked_sessions() == 1)
             acts = [
-                pool.submit(operations.answer, needs, olga, dialog_id, f"we call {PHONE}"),
-                pool.submit(operations.accept, needs, olga, dialog_id),
+                pool.submit(operations.answer, needs, Asked(olga, "o", "answer"), olga, dialog_id, f"we call {PHONE}"),
+                pool.submit(operations.accept, needs, Asked(olga, "o", "accept"), olga, dialog_id),
             ]
             wait_until(lambda: desk.blocked_sessions() == 3)
         erasing.result(PATIENCE)

@@ -140,7 +140,7 @@ def test_an_id_from_which_it_cannot_go_on_begins_with_reset(
 ) -> None:
     """A malformed one, one of another log, of long ago, of somebody who saw other things: then from now on."""
     desk.operator("ann")
-    mark = event_frames.sight_of(EVERYTHING)
+    mark = event_frames.mark_of(EVERYTHING)
     now = int(time.time())
     for last_id, reason in {
         "nonsense": "unknown_id",
@@ -151,7 +151,7 @@ def test_an_id_from_which_it_cannot_go_on_begins_with_reset(
         f"1-{2**63}-{now}-{mark}": "unknown_id",
         f"{2**62}-0-{now}-{mark}": "log_changed",
         f"1-0-{now - streams.MOST_AWAY - 60}-{mark}": "too_old",
-        f"1-0-{now}-1": "sight_changed",
+        f"1-0-{now}-1": "scope_changed",
     }.items():
         desk.log(message(1))
         with desk.following(last_id=last_id) as screen:
@@ -362,7 +362,7 @@ def test_who_comes_to_see_other_things_loads_afresh(desk: StreamedDesk, monkeypa
     with desk.following("token of ann") as screen:
         desk.seat(shop, ann)
         assert screen.saw("hello", "reset")
-        assert screen.received[-1].data == {"reason": "sight_changed"}
+        assert screen.received[-1].data == {"reason": "scope_changed"}
         desk.log(Event(4, shop, "system", "all", QUEUED, OFFERED))
         assert screen.saw("hello", "reset", "offer")
     # Who was away while it changed is told so when he comes again.

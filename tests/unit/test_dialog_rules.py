@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tracker.access import Standing
 from tracker.dialogs import (
     HELD,
     ActRefusedError,
@@ -11,7 +12,7 @@ from tracker.dialogs import (
     after_customer_message,
     check_accept,
     check_answer,
-    check_close,
+    check_charge,
 )
 
 pytestmark = pytest.mark.unit
@@ -52,7 +53,7 @@ def test_who_may_answer_and_close(status, holder):
     """D5, S1: only who has it, and nobody once it is closed."""
     expected = "closed" if status is DialogStatus.CLOSED else None if holder == ME else "not_yours"
     assert _refused(lambda: check_answer(status, holder, ME)) == expected
-    assert _refused(lambda: check_close(status, holder, ME)) == expected
+    assert _refused(lambda: check_charge(status, holder, Standing(ME))) == expected
 
 
 def test_a_refusal_says_what_to_do():

@@ -13,6 +13,13 @@ from tracker.distribution import Decision, PassedOver, Plan, RosterOperator, Wai
 
 pytestmark = pytest.mark.unit
 
+ABSENCES = (
+    PassedOver.OFFLINE,
+    PassedOver.AWAY,
+    PassedOver.ON_LEAVE,
+    PassedOver.WORKDAY_NOT_STARTED,
+    PassedOver.WORKDAY_PAUSED,
+)
 EVENLY, STRICTLY, ALL = Distribution.EVENLY, Distribution.STRICTLY, Distribution.ALL
 
 
@@ -57,7 +64,7 @@ def test_a_newcomer_counts_from_when_he_joined():
 def test_turns_are_handed_back():
     """D2: the next plan goes on where this one ended."""
     first = made_by(EVENLY, 3, roster(0, 0), 0)
-    assert (first.turns, first.turn) == ({1: 3, 2: 2}, 3)
+    assert (first.turns, first.turn) == ({1: (3, 3), 2: (2, 2)}, 3)
     assert chosen(made_by(EVENLY, 1, roster(3, 2), first.turn)) == [2]
 
 
@@ -83,7 +90,7 @@ def test_who_let_it_pass_is_passed_over_and_then_it_starts_again():
 
 def test_only_the_eligible_need_to_have_let_it_pass():
     """D3, D6: the one who has not let it pass is offline, so it starts again at the first eligible one."""
-    operators = [*roster(0, 0), replace(RosterOperator(3, 2, 0), online=False)]
+    operators = [*roster(0, 0), RosterOperator(3, 2, 0, unavailable=PassedOver.OFFLINE)]
     made = plan(STRICTLY, [WaitingDialog(1, frozenset({1, 2}))], operators, 0, True)
     assert chosen(made) == [1]
 
@@ -100,10 +107,10 @@ def test_all_offers_to_everybody_and_gives_to_nobody():
 
 def test_all_offers_nothing_where_nobody_is_eligible():
     """D4, D8: then the dialog waits."""
-    operators = [replace(operator, online=False) for operator in roster(0, 0)]
+    operators = [replace(operator, unavailable=PassedOver.OFFLINE) for operator in roster(0, 0)]
     made = made_by(ALL, 2, operators)
     assert [(d.rule, d.offered) for d in made.decisions] == [("D8", False)] * 2
-    assert made.decisions[0].passed_over == {PassedOver.OFFLINE: (1, 2)}
+    assert made.ineligible == {PassedOver.OFFLINE: (1, 2)}
 
 
 # D6, D7
@@ -113,10 +120,10 @@ def test_all_offers_nothing_where_nobody_is_eligible():
     ("state", "available", "why"),
     [
         ({}, True, None),
-        ({"dismissed": True}, True, PassedOver.DISMISSED),
-        ({"dismissed": True, "online": False}, False, PassedOver.DISMISSED),
-        ({"online": False}, True, PassedOver.OFFLINE),
-        ({"online": False}, False, None),
+        ({"unavailable": PassedOver.DISMISSED}, True, PassedOver.DISMISSED),
+        ({"unavailable": PassedOver.DISMISSED}, False, PassedOver.DISMISSED),
+        *(({"unavailable": why}, True, why) for why in ABSENCES),
+        *(({"unavailable": why}, False, None) for why in ABSENCES),
         ({"held": 2, "limit": 2}, True, PassedOver.AT_LIMIT),
         ({"held": 3, "limit": 2}, True, PassedOver.AT_LIMIT),
         ({"held": 1, "limit": 2}, True, None),
@@ -150,8 +157,8 @@ def test_free_slots():
     operators = [
         RosterOperator(1, 0, 0, held=1, limit=3),
         RosterOperator(2, 1, 0, limit=3, personal_held=4, personal_limit=5),
-        RosterOperator(3, 2, 0, limit=3, online=False),
-        RosterOperator(4, 3, 0, limit=3, dismissed=True),
+        RosterOperator(3, 2, 0, limit=3, unavailable=PassedOver.OFFLINE),
+        RosterOperator(4, 3, 0, limit=3, unavailable=PassedOver.DISMISSED),
     ]
     assert free_slots(operators, True) == 3
     assert free_slots(operators, False) == 6
@@ -170,8 +177,7 @@ _operators = st.builds(
     limit=st.none() | st.integers(1, 4),
     personal_held=st.integers(0, 4),
     personal_limit=st.none() | st.integers(1, 4),
-    online=st.booleans(),
-    dismissed=st.booleans(),
+    unavailable=st.sampled_from([None, None, None, PassedOver.DISMISSED, *ABSENCES]),
 )
 _rosters = st.lists(_operators, max_size=6).map(
     lambda listed: [replace(operator, operator_id=n + 1, position=n) for n, operator in enumerate(listed)]
@@ -181,8 +187,11 @@ _dialogs = st.lists(st.frozensets(st.integers(1, 6)), max_size=12).map(
 )
 
 
-def _explained(decision: Decision) -> list[int]:
-    return [operator_id for ids in decision.passed_over.values() for operator_id in ids]
+def _explained(made: Plan, decision: Decision) -> dict[PassedOver, tuple[int, ...]]:
+    return {
+        why: (*made.ineligible.get(why, ()), *decision.passed_over.get(why, ()))
+        for why in made.ineligible.keys() | decision.passed_over.keys()
+    }
 
 
 @given(st.sampled_from([EVENLY, STRICTLY]), _rosters, _dialogs, st.booleans())
@@ -192,22 +201,24 @@ def test_everybody_is_chosen_or_passed_over_with_one_reason(distribution, operat
     everybody = sorted(operator.operator_id for operator in operators)
     by_id = {operator.operator_id: operator for operator in operators}
     for decision in made.decisions:
-        named = _explained(decision) + ([decision.operator_id] if decision.operator_id else [])
-        assert sorted(named) == everybody
-        for why in (PassedOver.DISMISSED, PassedOver.OFFLINE):
-            for operator_id in decision.passed_over.get(why, ()):
+        explained = _explained(made, decision)
+        named = [operator_id for ids in explained.values() for operator_id in ids]
+        assert sorted(named + ([decision.operator_id] if decision.operator_id else [])) == everybody
+        for why in (PassedOver.DISMISSED, *ABSENCES):
+            for operator_id in explained.get(why, ()):
                 assert by_id[operator_id].ineligible(available) is why
         for why in (PassedOver.AT_LIMIT, PassedOver.AT_PERSONAL_LIMIT):  # before the plan, or filled up by it
-            for operator_id in decision.passed_over.get(why, ()):
+            for operator_id in explained.get(why, ()):
                 assert by_id[operator_id].ineligible(available) is why or by_id[operator_id].first_limit is why
 
 
 @given(_rosters, _dialogs, st.booleans())
 def test_an_offer_explains_who_does_not_see_it(operators, dialogs, available):
     """D12, D4: everybody who is not passed over is eligible and sees it."""
-    for decision in plan(ALL, dialogs, operators, 20, available).decisions:
-        ineligible = {o.operator_id for o in operators if o.ineligible(available)}
-        assert sorted(_explained(decision)) == sorted(ineligible)
+    made = plan(ALL, dialogs, operators, 20, available)
+    ineligible = sorted(o.operator_id for o in operators if o.ineligible(available))
+    for decision in made.decisions:
+        assert sorted(one for ids in _explained(made, decision).values() for one in ids) == ineligible
 
 
 @given(st.sampled_from([EVENLY, STRICTLY]), _rosters, _dialogs, st.booleans())
@@ -233,7 +244,7 @@ def test_evenly_is_fair_over_any_number_of_plans(size, plans):
     for n in plans:
         operators = [RosterOperator(operator_id, operator_id, turns[operator_id]) for operator_id in turns]
         made = made_by(EVENLY, n, operators, turn)
-        turns |= made.turns
+        turns |= {operator_id: its for operator_id, (its, _) in made.turns.items()}
         turn = made.turn
         for operator_id in chosen(made):
             assert operator_id is not None

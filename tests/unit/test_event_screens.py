@@ -9,7 +9,7 @@ import pytest
 from console import event_routes, streams
 from console.event_frames import write_id
 from console.event_routes import Screen
-from console.streams import Follower, Item, Opening, Sight, Streams
+from console.streams import Follower, Interest, Item, Opening, Streams
 from crm_store.errors import DatabaseAwayError
 from crm_store.events import Event
 from crm_store.following import LoggedEvent, Page, Position
@@ -18,7 +18,7 @@ from tracker.events import EVERYTHING
 pytestmark = pytest.mark.unit
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-SIGHT = Sight.of(EVERYTHING)
+INTEREST = Interest.of(EVERYTHING)
 
 
 def logged(xid: int) -> LoggedEvent:
@@ -71,8 +71,8 @@ def told(process: Process, last_id: str | None, count: int) -> list[int]:
     """The dialogs of the first events that a screen is sent, in order."""
 
     async def follow() -> list[int]:
-        follower = Follower(b"", SIGHT, service=True)
-        opening = Opening(SIGHT, Position(process.last + 1, 0), NOW)
+        follower = Follower(b"", INTEREST, service=True)
+        opening = Opening(INTEREST, Position(process.last + 1, 0), NOW)
         screen = Screen(cast(Streams, process), follower, opening, last_id)
         ids: list[int] = []
         async for chunk in screen.chunks():
@@ -89,7 +89,7 @@ def told(process: Process, last_id: str | None, count: int) -> list[int]:
 
 def id_at(xid: int) -> str:
     """The id of an event."""
-    return write_id(Position(xid, 1), NOW, SIGHT.mark).decode()
+    return write_id(Position(xid, 1), NOW, INTEREST.mark).decode()
 
 
 def test_what_the_tail_has_read_before_it_was_attached_is_read_too() -> None:
@@ -118,7 +118,7 @@ def test_what_comes_as_the_heartbeat_is_due_is_not_passed_by(monkeypatch: pytest
     process = Process(1)
 
     async def follow() -> bytes:
-        follower = Follower(b"", SIGHT, service=True)
+        follower = Follower(b"", INTEREST, service=True)
 
         class Wake(asyncio.Event):
             async def wait(self) -> Literal[True]:
@@ -129,7 +129,7 @@ def test_what_comes_as_the_heartbeat_is_due_is_not_passed_by(monkeypatch: pytest
                 return True
 
         follower.wake = Wake()
-        opening = Opening(SIGHT, Position(2, 0), NOW)
+        opening = Opening(INTEREST, Position(2, 0), NOW)
         found = b""
         async for chunk in Screen(cast(Streams, process), follower, opening, None).chunks():
             found += chunk
@@ -143,7 +143,7 @@ def test_what_comes_as_the_heartbeat_is_due_is_not_passed_by(monkeypatch: pytest
 def test_a_full_buffer_ends_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for it stays as it is."""
     monkeypatch.setattr(streams, "BUFFER", 2)
-    follower = Follower(b"", SIGHT, service=True)
+    follower = Follower(b"", INTEREST, service=True)
     for xid in (1, 2):
         give(follower, xid)
         assert not follower.ended.is_set()

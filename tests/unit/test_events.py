@@ -70,7 +70,8 @@ def test_an_operator_sees_offers_and_not_the_backlog() -> None:
     own = circles_of_follower(1, Scope.OWN, [5], [2], [6])
     department = circles_of_follower(1, Scope.DEPARTMENT, [5], [2], [6])
     assert own == {(Circle.OPERATOR, 1), (Circle.OFFERS, 5)}
-    assert department == own | {(Circle.OPERATOR, 2), (Circle.WAITING, 6)}
+    assert department == own | {(Circle.OPERATOR, 2), (Circle.WAITING, 5), (Circle.WAITING, 6)}
+    department = circles_of_follower(1, Scope.DEPARTMENT, [], [2], [6])
     assert circles_of_follower(1, Scope.ANY, [5]) == EVERYTHING
     for was, became in ((None, QUEUED), (QUEUED, QUEUED), (QUEUED, DialogStatus.CLOSED)):
         assert circles_of_event(5, was, became, None, None).isdisjoint(own)
@@ -98,11 +99,11 @@ def test_an_id_is_read_as_it_was_written() -> None:
 
 
 def test_the_same_sight_has_the_same_mark_in_every_process() -> None:
-    """Ids lead on in another process; another sight is told from it."""
+    """Ids lead on in another process; another interest is told from it."""
     some = circles_of_follower(1, Scope.OWN, [5, 6])
-    assert event_frames.sight_of(some) == event_frames.sight_of(circles_of_follower(1, Scope.OWN, [6, 5]))
-    assert event_frames.sight_of(some) == 972966343
-    assert event_frames.sight_of(some) != event_frames.sight_of(circles_of_follower(1, Scope.OWN, [5]))
+    assert event_frames.mark_of(some) == event_frames.mark_of(circles_of_follower(1, Scope.OWN, [6, 5]))
+    assert event_frames.mark_of(some) == 972966343
+    assert event_frames.mark_of(some) != event_frames.mark_of(circles_of_follower(1, Scope.OWN, [5]))
 
 
 def test_a_frame_is_one_event_whatever_it_holds() -> None:

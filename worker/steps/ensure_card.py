@@ -42,7 +42,7 @@ def _make(connection: Connection, contexts: Mapping[int, ChatContext], in_deal_m
         if _promotion_type(context, details) is not None
     }
     sources = cards.source_ids(connection, {source_name(context) for context in (*promoted.values(), *in_deal_mode)})
-    responsible = first_active(connection, {context.open_channel_id for context in contexts.values()})
+    responsible = desks.first_active(connection, {context.open_channel_id for context in contexts.values()})
     promotions = [
         Promotion(
             card_id=card_id,
@@ -107,15 +107,6 @@ def source_name(context: ChatContext) -> str:
     if context.settings.source != AUTOMATIC_SOURCE:
         return context.settings.source
     return f"{context.channel_kind}: {context.channel_name}"
-
-
-def first_active(connection: Connection, open_channel_ids: set[int]) -> dict[int, int]:
-    """Until an operator takes the dialog, the first active one of the roster is responsible (C4)."""
-    return {
-        open_channel_id: active[0]
-        for open_channel_id, roster in desks.read_rosters(connection, open_channel_ids).items()
-        if (active := [member.operator_id for member in roster if not member.dismissed])
-    }
 
 
 def _promotion_type(context: ChatContext, details: Mapping[int, CardDetails]) -> CardType | None:

@@ -1,0 +1,155 @@
+"""The one way in which acts over HTTP are carried out: once under a key, in a transaction, and audited.
+
+Lock order: the idempotency key, then what the act locks.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from fastapi import Depends, Header, Response
+from pydantic import BaseModel
+from starlette.datastructures import MutableHeaders
+
+from config.topology import Step
+from console.auditing import enter_done, refusals_audited, repeated
+from console.dependencies import Dependencies, Needs
+from console.problems import ProblemError
+from console.security import AnyCaller, Caller, actor_of
+from crm_store import idempotency
+from crm_store.database import Connection
+
+REPLAYED = "Idempotency-Replayed"
+"""Header of an answer to an act that was done before."""
+
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An act that is asked for.
+
+    actor: as histories and the audit name him, with the person for whom a service acts. details: for the audit; ids,
+    counts and reasons, never a customer's words. The act may add to them. key: of the caller, None if he gave none.
+    fingerprint: the same for the same act on the same target with the same body. headers: of the response.
+    """
+
+    caller: Caller
+    actor: str
+    act: str
+    details: dict[str, Any] = field(default_factory=dict)
+    key: str | None = None
+    fingerprint: bytes = b""
+    headers: MutableHeaders = field(default_factory=MutableHeaders)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of an act. ids: all that is stored under the key. hints: steps that have work after the commit."""
+
+    ids: Mapping[str, int] = field(default_factory=dict)
+    hints: frozenset[Step] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks, and under which key. A route's parameter is `Asking`."""
+
+    caller: Caller
+    key: str | None
+    headers: MutableHeaders
+    secret: bytes = field(repr=False)
+
+    def to(
+        self, act: str, target: Mapping[str, int] | None = None, body: BaseModel | None = None, actor: str | None = None
+    ) -> Asked:
+        """The act on a target. body: as validated, so that its layout does not count. actor: if not the caller's own.
+
+        Nothing of the body is kept but its fingerprint.
+        """
+        details = dict(target or {})
+        said = body.model_dump(mode="json") if body is not None else None
+        asked_for = orjson.dumps([act, details, said], option=orjson.OPT_SORT_KEYS)
+        fingerprint = hmac.new(self.secret, asked_for, hashlib.sha256).digest()
+        actor = actor or actor_of(self.caller)
+        return Asked(self.caller, actor, act, details, self.key, fingerprint, self.headers)
+
+
+def _request(
+    needs: Needs,
+    caller: AnyCaller,
+    response: Response,
+    idempotency_key: Annotated[
+        str | None,
+        Header(description="1 to 255 printable ASCII characters. An act is done once under a key; see docs/api.md."),
+    ] = None,
+) -> Request:
+    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+        raise ProblemError(422, "bad_idempotency_key", "`Idempotency-Key` has 1 to 255 printable ASCII characters")
+    return Request(caller, idempotency_key, response.headers, needs.service_token_hash)
+
+
+Asking = Annotated[Request, Depends(_request)]
+"""A route's parameter. Raises ProblemError (bad_idempotency_key)."""
+
+
+def carry_out(
+    needs: Dependencies,
+    asked: Asked,
+    work: Callable[[Connection], Done],
+    show: Callable[[Connection, Mapping[str, int]], R],
+) -> R:
+    """Do an act, or find it done already under its key; returns what `show` gives for the ids of what came of it.
+
+    work: locks, checks and changes. Raises ActRefusedError and ProblemError, upon which nothing is changed, the refusal
+    is in the audit, and the key is free: the same act is decided anew. show: the thing as it is now, in the same
+    transaction; an act that was done before changes nothing and is not audited again. Both are called again after a
+    deadlock.
+
+    Raises ProblemError (idempotency_key_reused) if something else was done under the key.
+    """
+    shown, hints = _carry_out(needs, asked, work, show)
+    for step in sorted(hints):
+        needs.hint(step)
+    return shown
+
+
+@repeated
+def _carry_out(
+    needs: Dependencies,
+    asked: Asked,
+    work: Callable[[Connection], Done],
+    show: Callable[[Connection, Mapping[str, int]], R],
+) -> tuple[R, frozenset[Step]]:
+    with (
+        refusals_audited(needs.database, asked.actor, asked.act, asked.details),
+        needs.database.transaction() as connection,
+    ):
+        before = _done_before(connection, asked)
+        if before is not None:
+            shown = show(connection, before)
+            asked.headers[REPLAYED] = "true"
+            return shown, frozenset()
+        done = work(connection)
+        if asked.key is not None:
+            idempotency.keep(connection, actor_of(asked.caller), asked.key, done.ids)
+        enter_done(connection, asked.actor, asked.act, {**asked.details, **done.ids})
+        return show(connection, done.ids), done.hints
+
+
+def _done_before(connection: Connection, asked: Asked) -> Mapping[str, int] | None:
+    """The ids of what came of it. Raises ProblemError."""
+    if asked.key is None:
+        return None
+    done = idempotency.claim(connection, actor_of(asked.caller), asked.key, asked.act, asked.fingerprint)
+    if done is None:
+        return None
+    if not hmac.compare_digest(done.fingerprint, asked.fingerprint):
+        raise ProblemError(422, "idempotency_key_reused", "something else was done under this `Idempotency-Key`")
+    return done.ids

@@ -1,0 +1,264 @@
+"""Roles and scopes, as somebody tries them who wants to see what is not his: on real PostgreSQL."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from console import access
+from console.security import Caller, Operator, Service
+from crm_store.database import Database, DatabaseOptions
+from tests.desks import SERVICE_TOKEN, Desk, problem_of
+from tracker.access import Role, Scope, Standing
+
+pytestmark = pytest.mark.integration
+
+OWN_ROLE = None
+"""The default scope of the role."""
+
+
+@dataclass
+class Company:
+    """Two teams. Ann and Ben answer for sales, Cem and Dan for support; Sue supervises the department of Ann and Ben.
+
+    Every dialog is of a customer of his own. dialogs: ids by what is said of them.
+    """
+
+    desk: Desk
+    dialogs: dict[str, int]
+    operators: dict[str, int]
+
+    def client(self, who: str) -> httpx.Client:
+        """Calls as somebody; `service` is the service."""
+        return self.desk.with_token(SERVICE_TOKEN) if who == "service" else self.desk.as_operator(who)
+
+
+@pytest.fixture
+def company(database_url: str) -> Iterator[Company]:
+    """See Company."""
+    with Desk(database_url) as desk:
+        ids = {
+            "ann": desk.operator("ann", scope=OWN_ROLE),
+            "ben": desk.operator("ben", scope=OWN_ROLE),
+            "cem": desk.operator("cem", scope=OWN_ROLE),
+            "dan": desk.operator("dan", scope=Scope.ANY),
+            "sue": desk.operator("sue", role=Role.SUPERVISOR, scope=OWN_ROLE),
+            "far": desk.operator("far", role=Role.SUPERVISOR, scope=OWN_ROLE),
+            "meg": desk.operator("meg", role=Role.SUPERVISOR, scope=Scope.OWN),
+            "adm": desk.operator("adm", role=Role.ADMINISTRATOR, scope=OWN_ROLE),
+        }
+        desk.department("sales people", [ids["ann"], ids["ben"]], [ids["sue"], ids["meg"]])
+        desk.department("nobody's", [], [ids["far"]])
+        desk.open_channel("sales", [ids["ann"]], max_dialogs=1)
+        desk.open_channel("offers", [ids["ann"], ids["cem"]], distribution="all")
+        desk.open_channel("support", [ids["cem"]], max_dialogs=1)
+        dialogs = {
+            "of ann": desk.dialog("sales-telegram", "1", name="Mr 1"),
+            "waits for sales": desk.dialog("sales-telegram", "2", name="Mr 2"),
+            "offered": desk.dialog("offers-telegram", "3", name="Mr 3"),
+            "of cem": desk.dialog("support-telegram", "4", name="Mr 4"),
+            "waits for support": desk.dialog("support-telegram", "5", name="Mr 5"),
+            "ann had it": desk.dialog("support-telegram", "6", name="Mr 6"),
+            "ben closed it": desk.dialog("support-telegram", "7", name="Mr 7"),
+        }
+        desk.rows(
+            "UPDATE dialogs SET status = 'accepted', operator_id = %s WHERE id = %s", ids["cem"], dialogs["ann had it"]
+        )
+        desk.rows(
+            "INSERT INTO events (dialog_id, actor, cause, became, operator_id) "
+            "VALUES (%s, 'system', 'D2', 'assigned', %s)",
+            dialogs["ann had it"],
+            ids["ann"],
+        )
+        desk.rows(
+            "UPDATE dialogs SET status = 'closed', operator_id = %s WHERE id = %s", ids["ben"], dialogs["ben closed it"]
+        )
+        yield Company(desk, dialogs, ids)
+
+
+ALL = {
+    "of ann", "waits for sales", "offered", "of cem", "waits for support", "ann had it", "ben closed it",
+}  # fmt: skip
+
+SEES = {
+    # own: what he has and had, and what waits where he stands on the roster
+    "ann": {"of ann", "waits for sales", "offered", "ann had it"},
+    "ben": {"ben closed it"},
+    "cem": {"of cem", "waits for support", "offered", "ann had it"},
+    # any, by his own scope
+    "dan": ALL,
+    # department: what its members have or had last, and what waits where one of them stands
+    "sue": {"of ann", "waits for sales", "offered", "ben closed it"},
+    "far": set[str](),
+    # a supervisor whose scope is own
+    "meg": set[str](),
+    "adm": ALL,
+    "service": ALL,
+}
+
+
+@pytest.mark.parametrize("who", SEES)
+def test_everybody_sees_what_is_in_his_scope_and_nothing_else(company: Company, who: str) -> None:
+    """The list, each dialog, its chat, the chat's history and the card's history say the same."""
+    client = company.client(who)
+    listed = {dialog["id"] for dialog in client.get("/api/dialogs").json()["items"]}
+    assert listed == {company.dialogs[each] for each in SEES[who]}
+    for what, dialog_id in company.dialogs.items():
+        dialog = company.desk.get(f"/api/dialogs/{dialog_id}")
+        for path in (
+            f"/api/dialogs/{dialog_id}",
+            f"/api/chats/{dialog['chat_id']}",
+            f"/api/chats/{dialog['chat_id']}/history",
+            f"/api/cards/{dialog['card_id']}/history",
+        ):
+            response = client.get(path)
+            if what in SEES[who]:
+                assert response.status_code == 200, (what, path, response.text)
+            else:
+                assert (response.status_code, problem_of(response)["reason"]) == (403, "out_of_scope"), (what, path)
+                assert "Mr " not in response.text
+        assert client.get(f"/api/cards/{dialog['card_id']}").status_code == 200, "a card's fields are for all"
+
+
+def test_filters_and_pages_open_nothing(company: Company) -> None:
+    """Nobody gets beyond his scope by naming whose dialogs he wants, where, or by a cursor of another."""
+    ann = company.client("ann")
+    filters: list[dict[str, str | int]] = [
+        {"operator": company.operators["cem"]},
+        {"status": "closed"},
+        {"status": "accepted", "open_channel": 3},
+        {"limit": 1},
+    ]
+    for parameters in filters:
+        shown = ann.get("/api/dialogs", params=parameters).json()["items"]
+        assert {dialog["id"] for dialog in shown} <= {company.dialogs[each] for each in SEES["ann"]}, parameters
+    page = company.desk.get("/api/dialogs", limit=1)
+    walked = []
+    while page["next"]:
+        page = ann.get("/api/dialogs", params={"limit": 1, "cursor": page["next"]}).json()
+        walked += [dialog["id"] for dialog in page["items"]]
+    assert sorted(walked) == sorted(company.dialogs[each] for each in SEES["ann"])
+
+
+def test_a_later_dialog_of_his_chat_is_in_his_scope(company: Company) -> None:
+    """Own: the chat of a dialog that he once had, whoever has it now; before it, the other's dialog is not."""
+    desk = company.desk
+    dialog_id = company.dialogs["ben closed it"]
+    desk.rows("UPDATE open_channels SET settings = settings - 'max_dialogs'")
+    later = desk.dialog("support-telegram", "7")
+    assert desk.get(f"/api/dialogs/{later}")["operator"]["name"] == "cem"
+    assert later != dialog_id
+    assert company.client("ben").get(f"/api/dialogs/{later}").status_code == 200
+    assert company.client("cem").get(f"/api/dialogs/{later}").status_code == 200
+    assert company.client("cem").get(f"/api/dialogs/{dialog_id}").status_code == 200, "it is the same chat"
+    assert company.client("sue").get(f"/api/dialogs/{later}").status_code == 403, "cem is none of hers"
+
+
+def test_one_chat_in_scope_opens_the_customers_history(company: Company) -> None:
+    """T4: the whole history of a customer shows on his card, to whoever serves one of his chats."""
+    desk = company.desk
+    mine, other = (company.dialogs[each] for each in ("of ann", "of cem"))
+    card_id, other_card_id = (desk.get(f"/api/dialogs/{each}")["card_id"] for each in (mine, other))
+    ann = company.client("ann")
+    assert ann.get(f"/api/cards/{other_card_id}/history").status_code == 403
+    body = {"card_id": card_id, "other_id": other_card_id, "reason": "the same"}
+    assert desk.service.post("/api/tracker/merges", json=body).status_code == 201
+    shown = ann.get(f"/api/cards/{other_card_id}/history")
+    my_chat, other_chat = (desk.get(f"/api/dialogs/{each}")["chat_id"] for each in (mine, other))
+    assert {message["chat_id"] for message in shown.json()["items"]} == {my_chat, other_chat}
+    assert ann.get(f"/api/chats/{other_chat}/history").status_code == 403, "the chat itself is not hers"
+
+
+def test_unknown_is_told_before_scope(company: Company) -> None:
+    """What there is not is 404 for everybody."""
+    for path in ("dialogs/999", "chats/999", "chats/999/history", "cards/999/history"):
+        assert company.client("ann").get(f"/api/{path}").status_code == 404
+
+
+def test_what_each_is_to_a_dialog(company: Company) -> None:
+    """D7, D10: supervises is a supervisor's, an administrator's or the service's, as far as the scope reaches."""
+
+    @dataclass(frozen=True)
+    class Place:
+        id: int
+        open_channel_id: int
+
+    def standing(who: str, what: str) -> Standing:
+        row = company.desk.rows("SELECT id, open_channel_id FROM dialogs WHERE id = %s", company.dialogs[what])[0]
+        with Database(DatabaseOptions(company.desk.url, "test")) as database, database.transaction() as connection:
+            return access.standing(connection, callers[who], Place(*row))
+
+    callers: dict[str, Caller] = {"service": Service()}
+    for name, operator_id, role, scope in company.desk.rows("SELECT name, id, role, scope FROM operators"):
+        callers[name] = Operator(operator_id, name, Role(role), scope and Scope(scope))
+    ids = company.operators
+    for who, what, on_roster, supervises in (
+        ("ann", "of ann", True, False),
+        ("ann", "of cem", False, False),
+        ("dan", "of ann", False, False),  # sees everything, and supervises nobody
+        ("sue", "of ann", False, True),
+        ("sue", "waits for sales", False, True),
+        ("sue", "of cem", False, False),
+        ("meg", "of ann", False, False),
+        ("far", "of ann", False, False),
+        ("adm", "of cem", False, True),
+    ):
+        assert standing(who, what) == Standing(ids[who], on_roster, supervises), (who, what)
+    assert standing("service", "of cem") == Standing(None, False, True)
+
+
+# Roles
+
+SUPERVISORS_LOOK_UPS = ("/api/operators", "/api/open-channels")
+SERVICE_LOOK_UPS = ("/api/inbox/1", "/api/ledger")
+ADMINISTRATORS_ROUTES: tuple[tuple[str, str, Any], ...] = (
+    ("GET", "/api/tracker/reviews", None),
+    ("GET", "/api/tracker/merges", None),
+    ("GET", "/api/tracker/blocked", None),
+    ("GET", "/api/audit", None),
+    ("POST", "/api/tracker/merges", {"card_id": 1, "other_id": 1, "reason": "x"}),
+    ("POST", "/api/tracker/merges/9/undo", {"reason": "x"}),
+    ("POST", "/api/tracker/reviews/9/accept", {}),
+    ("POST", "/api/tracker/reviews/9/reject", {"note": "x"}),
+    ("POST", "/api/cards/1/detach", {"identifier": "a@b.de", "reason": "x"}),
+    ("POST", "/api/chats/1/detach", {"reason": "x"}),
+    ("POST", "/api/tracker/blocked", {"value": "a@b.de", "reason": "x"}),
+    ("POST", "/api/tracker/blocked/remove", {"value": "a@b.de"}),
+)
+
+
+def test_every_route_of_the_desk_asks_for_the_role(company: Company) -> None:
+    """Each with each role: refused for want of the role, or not for that."""
+    table = [
+        *(("GET", path, None, "supervisors_only", {"sue", "adm", "service"}) for path in SUPERVISORS_LOOK_UPS),
+        *(("GET", path, None, "service_only", {"service"}) for path in SERVICE_LOOK_UPS),
+        *((*route, "administrators_only", {"adm", "service"}) for route in ADMINISTRATORS_ROUTES),
+    ]
+    for method, path, body, reason, allowed in table:
+        for who in ("ann", "dan", "sue", "adm", "service"):
+            response = company.client(who).request(method, path, json=body)
+            if who in allowed:
+                assert response.status_code != 403, (who, path, response.text)
+            else:
+                assert (response.status_code, problem_of(response)["reason"]) == (403, reason), (who, path)
+
+
+def test_an_administrator_decides_as_himself(company: Company) -> None:
+    """The audit names him, and he acts for nobody else."""
+    adm = company.client("adm")
+    body = {"value": "spam@example.org", "reason": "a test"}
+    refused = adm.post("/api/tracker/blocked", json={**body, "by": "Somebody"})
+    assert (refused.status_code, problem_of(refused)["reason"]) == (422, "bad_by")
+    assert adm.post("/api/tracker/blocked", json=body).status_code == 201
+    entry = adm.get("/api/audit", params={"act": "block"}).json()["items"][0]
+    assert entry["actor"] == f"operator:{company.operators['adm']}"
+
+
+def test_a_role_that_is_taken_away_is_gone_at_once(company: Company) -> None:
+    """It is read with every request."""
+    assert company.client("adm").get("/api/audit").status_code == 200
+    company.desk.rows("UPDATE operators SET role = 'operator' WHERE name = 'adm'")
+    assert company.client("adm").get("/api/audit").status_code == 403
+    assert company.client("adm").get("/api/dialogs").json()["items"] == []

@@ -1,0 +1,294 @@
+"""Carrying out what the policies decide: for each open channel one plan for all that waits or is to be handed over.
+
+Lock order: open channels by id (by the caller), operators with a personal limit by id (`prepare`), then dialogs and
+timers (`serve`).
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from crm_store import desks, dialogs, events, seats, timers
+from crm_store.database import Connection
+from crm_store.desks import LockedOpenChannel
+from crm_store.dialogs import Assignment, DecisionRecord, PlannedDialog
+from crm_store.events import Event
+from crm_store.seats import Order
+from crm_store.timers import BacklogTimer, NewClock
+from tracker.channels import Distribution
+from tracker.dialogs import Clock, DialogStatus
+from tracker.distribution import Decision, Plan, RosterOperator, free_slots, plan
+
+BACKLOG_RETRY = 120.0
+"""Seconds after which a backlog is tried again in any case (D8)."""
+
+MOST_AT_ONCE = 1000
+"""Waiting dialogs that one plan takes; the rest is planned by the next."""
+
+SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What will ask for operators besides the present backlog.
+
+    n: new dialogs. preferred: whom they prefer (D9). leaving: dialogs that are to lose their operators (D5).
+    """
+
+    n: int = 0
+    preferred: Collection[int] = ()
+    leaving: Collection[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Dialogs of one open channel that are to lose their operators (D5), for what cause and by whom."""
+
+    dialog_ids: Collection[int] = ()
+    cause: str = "handover"
+    actor: str = SYSTEM
+
+
+NO_DEMAND = Demand()
+NO_HAND_OVER = HandOver()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A locked open channel with as much of its roster as a plan can need; who has a personal limit is locked.
+
+    backlog: its timer, read before all else. responsible: whom dialogs prefer.
+    """
+
+    desk: LockedOpenChannel
+    backlog: BacklogTimer | None
+    roster: Sequence[RosterOperator]
+    responsible: Mapping[int, RosterOperator]
+
+
+@dataclass(slots=True)
+class Served:
+    """handed: dialogs that have changed hands. kept: those that nobody else can have. more: there is more at once."""
+
+    handed: list[int] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
+    more: bool = False
+
+
+def lock_and_serve(connection: Connection, open_channel_id: int) -> bool:
+    """Lock one open channel and distribute what waits in it. Returns whether there is more at once."""
+    locked = desks.lock_open_channels(connection, [open_channel_id])
+    prepared = prepare(connection, locked, timers.backlogs(connection, [open_channel_id]))
+    return bool(serve_each(connection, prepared))
+
+
+def prepare(
+    connection: Connection,
+    locked: Iterable[LockedOpenChannel],
+    backlogs: Mapping[int, BacklogTimer],
+    demands: Mapping[int, Demand] | None = None,
+) -> list[Prepared]:
+    """Read the rosters of locked open channels as far as their plans can need them (D7).
+
+    backlogs: their timers, read before anything else. demands: by open channel id.
+    """
+    prepared = [
+        _read(connection, desk, backlogs.get(desk.id), (demands or {}).get(desk.id, NO_DEMAND)) for desk in locked
+    ]
+    limited = set().union(*(_limited(one) for one in prepared))
+    if not limited:
+        return prepared
+    # They may be given dialogs elsewhere at this moment, or leave: lock, and look again.
+    desks.lock_operators(connection, limited)
+    return [_look_again(connection, one) for one in prepared]
+
+
+def serve_each(connection: Connection, prepared: Sequence[Prepared]) -> set[int]:
+    """One plan after the other: what an operator is given by one counts for the next. Returns where there is more."""
+    more = set()
+    for place, one in enumerate(prepared):
+        if serve(connection, _look_again(connection, one) if place else one).more:
+            more.add(one.desk.id)
+    return more
+
+
+def _read(connection: Connection, desk: LockedOpenChannel, backlog: BacklogTimer | None, demand: Demand) -> Prepared:
+    waiting = dialogs.count_waiting(connection, desk.id, MOST_AT_ONCE)
+    n = min(waiting + demand.n, MOST_AT_ONCE) + 2 * len(demand.leaving)  # each of these and its holder
+    if n and desk.settings.distribution is Distribution.STRICTLY:
+        n += dialogs.most_passed(connection, desk.id, waiting, demand.leaving)
+    preferred = set(demand.preferred)
+    if desk.settings.to_responsible:
+        preferred.update(dialogs.preferred(connection, desk.id))
+    return Prepared(
+        desk,
+        backlog,
+        _read_roster(connection, desk, n) if n else (),
+        seats.read_some(connection, desk.id, desk.settings, preferred) if preferred else {},
+    )
+
+
+def _read_roster(connection: Connection, desk: LockedOpenChannel, n: int) -> list[RosterOperator]:
+    """As many eligible operators, in the order of the policy, as there may be dialogs: each gets at least one."""
+    match desk.settings.distribution:
+        case Distribution.EVENLY:
+            by_turn = seats.read(connection, desk.id, desk.settings, Order.TURN, n)
+            if len(by_turn) == desk.seats:
+                return by_turn
+            by_given = seats.read(connection, desk.id, desk.settings, Order.GIVEN, n)
+            return list({one.operator_id: one for one in (*by_turn, *by_given)}.values())
+        case Distribution.STRICTLY:
+            return seats.read(connection, desk.id, desk.settings, Order.POSITION, n)
+        case Distribution.ALL:  # one besides the holder is enough
+            return seats.read(connection, desk.id, desk.settings, Order.POSITION, 2)
+
+
+def _limited(prepared: Prepared) -> set[int]:
+    """Operators whose loads are changed by others than who has locked the open channel."""
+    with_limit = {one.operator_id for one in prepared.roster if one.personal_limit is not None}
+    return with_limit | prepared.responsible.keys()
+
+
+def _look_again(connection: Connection, prepared: Prepared) -> Prepared:
+    limited = _limited(prepared)
+    if not limited:
+        return prepared
+    again = seats.read_some(connection, prepared.desk.id, prepared.desk.settings, limited)
+    return replace(
+        prepared,
+        roster=[again.get(one.operator_id, one) for one in prepared.roster],
+        responsible={who: again[who] for who in prepared.responsible},
+    )
+
+
+def serve(connection: Connection, prepared: Prepared, hand_over: HandOver = NO_HAND_OVER) -> Served:
+    """One plan: the backlog and what is to be handed over, oldest first, as far as there are free slots."""
+    desk, served = prepared.desk, Served()
+    waiting = _waiting(connection, prepared)
+    passing = dialogs.lock_assigned(connection, desk.id, hand_over.dialog_ids) if hand_over.dialog_ids else []
+    planned = {one.id: one for one in sorted((*waiting, *passing), key=lambda one: one.id)}
+    if planned:
+        made = plan(
+            desk.settings.distribution,
+            [one.waiting for one in planned.values()],
+            prepared.roster,
+            desk.turn,
+            desk.settings.check_availability,
+            responsible=prepared.responsible.values(),
+            unread=max(0, desk.seats - len(prepared.roster)),
+        )
+        _carry_out(connection, desk, planned, made, hand_over, served)
+    served.more = len(waiting) >= MOST_AT_ONCE
+    # Only if nobody has set it anew since it was read: what made it due again may not have been seen.
+    if prepared.backlog is not None:
+        timers.clear_backlogs(connection, {desk.id: prepared.backlog.generation})
+    if served.more:
+        timers.set_backlogs(connection, [desk.id], 0.0)
+    elif dialogs.waits_on(connection, desk.id):
+        timers.set_backlogs(connection, [desk.id], BACKLOG_RETRY)
+    return served
+
+
+def _waiting(connection: Connection, prepared: Prepared) -> list[PlannedDialog]:
+    """The oldest dialogs, as many as there are slots; and those that prefer somebody who can have them (D9)."""
+    desk, available = prepared.desk, prepared.desk.settings.check_availability
+    slots = free_slots(prepared.roster, available)
+    if desk.settings.distribution is Distribution.ALL and slots:
+        slots = MOST_AT_ONCE
+    able = {who: one.free for who, one in prepared.responsible.items() if one.ineligible(available) is None}
+    preferring = dialogs.waiting_for(connection, desk.id, able, min(MOST_AT_ONCE, max(able.values()))) if able else []
+    # Each of the oldest takes a slot of the roster or is among those that prefer somebody: none is overtaken (D8).
+    limit = min(slots + len(preferring), MOST_AT_ONCE)
+    oldest = dialogs.waiting(connection, desk.id, limit) if limit else []
+    if len(oldest) == MOST_AT_ONCE:
+        return oldest
+    known = {one.id for one in oldest}
+    return [*oldest, *(one for one in preferring if one.id not in known)]
+
+
+def _carry_out(
+    connection: Connection,
+    desk: LockedOpenChannel,
+    planned: Mapping[int, PlannedDialog],
+    made: Plan,
+    hand_over: HandOver,
+    served: Served,
+) -> None:
+    changed = [one for one in made.decisions if one.offered or (one.operator_id is not None and not one.kept)]
+    newly_kept = [one for one in made.decisions if one.kept and not planned[one.dialog_id].kept]
+    served.kept += [one.dialog_id for one in made.decisions if one.kept]
+    served.handed += [one.dialog_id for one in changed if planned[one.dialog_id].operator_id is not None]
+    if changed:
+        dialogs.assign(connection, [_assignment(planned[one.dialog_id], one) for one in changed])
+    if newly_kept:
+        dialogs.keep(connection, [one.dialog_id for one in newly_kept])
+    told = [*changed, *newly_kept]
+    if told:
+        ineligible = {why.value: ids for why, ids in made.ineligible.items()}
+        plan_id = dialogs.insert_plan(connection, desk.id, ineligible) if ineligible else None
+        dialogs.explain(connection, [_record(planned[one.dialog_id], one, hand_over) for one in told], plan_id)
+        events.log(connection, [_event(desk, planned[one.dialog_id], one, hand_over) for one in told])
+    _set_clocks(connection, desk, planned, made.decisions)
+    if made.turns:
+        seats.set_turns(connection, desk.id, made.turns)
+        desks.set_open_channel_turn(connection, desk.id, made.turn)
+    freed = {planned[dialog_id].operator_id for dialog_id in served.handed} - {None}
+    if freed:
+        places = set().union(*(desks.open_channels_of_slot(connection, who, desk.id) for who in freed if who))
+        timers.set_backlogs(connection, places | {desk.id}, 0.0)
+
+
+def _assignment(dialog: PlannedDialog, decision: Decision) -> Assignment:
+    passed_by = [] if decision.restarted else [*dialog.passed_by]
+    if dialog.operator_id is not None and not decision.restarted:
+        passed_by.append(dialog.operator_id)
+    return Assignment(dialog.id, _became(dialog, decision), decision.operator_id, passed_by)
+
+
+def _became(dialog: PlannedDialog, decision: Decision) -> DialogStatus:
+    if decision.kept:
+        return dialog.status
+    return DialogStatus.OFFERED if decision.offered else DialogStatus.ASSIGNED
+
+
+def _record(dialog: PlannedDialog, decision: Decision, hand_over: HandOver) -> DecisionRecord:
+    return DecisionRecord(
+        dialog.id,
+        decision.rule,
+        "waiting" if dialog.operator_id is None else hand_over.cause,
+        dialog.operator_id if decision.kept else decision.operator_id,
+        {why.value: ids for why, ids in decision.passed_over.items()},
+        {why.value: n for why, n in decision.unnamed.items()},
+    )
+
+
+def _event(desk: LockedOpenChannel, dialog: PlannedDialog, decision: Decision, hand_over: HandOver) -> Event:
+    waited = dialog.operator_id is None
+    details: dict[str, str | int] = {"rule": decision.rule}
+    if decision.operator_id is not None or decision.kept:
+        details["handover_after"] = desk.settings.handover_after
+    return Event(
+        dialog.id,
+        desk.id,
+        SYSTEM if waited else hand_over.actor,
+        decision.rule if waited else "kept" if decision.kept else hand_over.cause,
+        dialog.status,
+        _became(dialog, decision),
+        dialog.operator_id,
+        dialog.operator_id if decision.kept else decision.operator_id,
+        details,
+    )
+
+
+def _set_clocks(
+    connection: Connection,
+    desk: LockedOpenChannel,
+    planned: Mapping[int, PlannedDialog],
+    decisions: Sequence[Decision],
+) -> None:
+    """Whoever has it now has the whole time (D5)."""
+    running = [one for one in decisions if one.operator_id is not None or one.kept]
+    after = desk.settings.handover_after
+    timers.set_clocks(connection, [NewClock(Clock.HANDOVER, desk.id, one.dialog_id, after) for one in running])
+    stopped = [one.dialog_id for one in decisions if one.offered and planned[one.dialog_id].operator_id is not None]
+    if stopped:
+        timers.stop_clocks(connection, stopped, (Clock.HANDOVER,))

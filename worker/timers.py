@@ -1,0 +1,139 @@
+"""Clocks of dialogs that have run out (D5, S2-S4), worked off by any number of clock processes, a part at a time.
+
+Each open channel is a transaction of its own: one that fails holds up no other. What was read without a lock is looked
+at again under the locks of its dialog, so each goes off once.
+
+Lock order: chats by id, the open channel, operators, dialogs by id, timers, outbox.
+"""
+
+from collections.abc import Collection, Sequence
+from itertools import groupby
+
+import structlog
+
+from config.topology import Step
+from crm_store import chats, desks, dialogs, events, outbox, returning, timers
+from crm_store.database import Connection, Session
+from crm_store.desks import LockedOpenChannel
+from crm_store.dialogs import LockedDialog
+from crm_store.errors import DatabaseAwayError
+from crm_store.timers import DueClock
+from tracker.dialogs import Clock, DialogStatus
+from worker.closing import say, wind_up
+from worker.distribution import SYSTEM, Demand, HandOver, prepare, serve
+from worker.senders import SENDABLE_KINDS
+
+log = structlog.get_logger(__name__)
+
+MOST_AT_ONCE = 200
+"""Clocks that are worked off between two looks; after an outage the rest waits for the next."""
+
+DEFECT_PAUSE = 60.0
+"""Seconds after which clocks are looked at again that could not be worked off."""
+
+
+def work_off(session: Session) -> set[Step]:
+    """Work off clocks that have run out, those first that came due first. Returns the steps that have work then.
+
+    Raises DatabaseAwayError.
+    """
+    with session.transaction() as connection:
+        due = timers.due_clocks(connection, MOST_AT_ONCE)
+    steps: set[Step] = set()
+    by_place = sorted(due, key=lambda one: one.open_channel_id)
+    for open_channel_id, group in groupby(by_place, key=lambda one: one.open_channel_id):
+        steps |= _work_off(session, open_channel_id, list(group))
+    return steps
+
+
+def _work_off(session: Session, open_channel_id: int, due: Sequence[DueClock]) -> set[Step]:
+    try:
+        with session.transaction() as connection:
+            return _go_off(connection, open_channel_id, due)
+    except DatabaseAwayError:
+        raise
+    except Exception:
+        if len(due) > 1:  # which of them?
+            middle = len(due) // 2
+            return _work_off(session, open_channel_id, due[:middle]) | _work_off(session, open_channel_id, due[middle:])
+        log.exception("clock_failed", clock=due[0].clock.value, dialog=due[0].dialog_id)
+        with session.transaction() as connection:
+            timers.postpone_clocks(connection, [due[0].dialog_id], DEFECT_PAUSE)
+        return set()
+
+
+def _go_off(connection: Connection, open_channel_id: int, due: Sequence[DueClock]) -> set[Step]:
+    """All in one transaction. Chats that a step or an act has at the moment are left to the next look."""
+    free = chats.lock_free(connection, {one.chat_id for one in due})
+    due = [one for one in due if one.chat_id in free]
+    if not due:
+        return set()
+    locked = desks.lock_open_channels(connection, [open_channel_id])
+    if not locked:
+        return set()
+    desk = locked[0]
+    leaving = {one.dialog_id for one in due if one.clock is Clock.HANDOVER}
+    backlogs = timers.backlogs(connection, [open_channel_id])
+    demands = {open_channel_id: Demand(leaving=leaving)}
+    prepared = prepare(connection, locked, backlogs, demands) if leaving else []
+    known = dialogs.lock_some(connection, {one.dialog_id for one in due})
+    still = timers.still_due(connection, due)
+    went_off = [one for one in due if (one.clock, one.dialog_id) in still and one.dialog_id in known]
+    timers.forget_clocks(connection, [(one.clock, one.dialog_id) for one in went_off])
+    by_clock = {clock: [known[one.dialog_id] for one in went_off if one.clock is clock] for clock in Clock}
+    steps = _mark_unanswered(connection, desk, by_clock[Clock.UNANSWERED])
+    for dialog in by_clock[Clock.AUTO_CLOSE]:
+        steps |= _auto_close(connection, desk, dialog)
+    _end_closing(connection, by_clock[Clock.CLOSING])
+    slots = _slots(connection, [*by_clock[Clock.AUTO_CLOSE], *by_clock[Clock.CLOSING]])
+    if slots:
+        timers.set_backlogs(connection, slots, 0.0)
+        steps.add(Step.DISTRIBUTE)
+    for one in prepared:
+        served = serve(connection, one, HandOver([dialog.id for dialog in by_clock[Clock.HANDOVER]]))
+        if served.handed or served.more:
+            steps.add(Step.DISTRIBUTE)
+    return steps
+
+
+def _mark_unanswered(connection: Connection, desk: LockedOpenChannel, marked: Sequence[LockedDialog]) -> set[Step]:
+    """S2: marked once, and the customer is told once."""
+    marked = [
+        one
+        for one in marked
+        if one.answered_at is None
+        and one.status not in (DialogStatus.CLOSING, DialogStatus.CLOSED)
+        and desk.settings.mark_unanswered_after is not None
+    ]
+    if not marked:
+        return set()
+    dialogs.mark_unanswered(connection, [one.id for one in marked])
+    events.log(connection, [one.event(SYSTEM, "unanswered", one.status, one.operator_id) for one in marked])
+    if not desk.settings.unanswered_text:
+        return set()
+    entries = [say(connection, one, desk.settings.unanswered_text) for one in marked]
+    outbox.insert(connection, entries, SENDABLE_KINDS)
+    return {Step.DELIVER}
+
+
+def _auto_close(connection: Connection, desk: LockedOpenChannel, dialog: LockedDialog) -> set[Step]:
+    """S3: idle since the operator's last message, and not pinned."""
+    if dialog.status is not DialogStatus.AWAITING_CUSTOMER or dialog.pinned or desk.settings.close_after is None:
+        return set()
+    return wind_up(connection, dialog, desk.settings, desk.settings.auto_close_text, SYSTEM, "auto_close")
+
+
+def _end_closing(connection: Connection, closing: Sequence[LockedDialog]) -> None:
+    """S4: the customer did not come back."""
+    over = [one for one in closing if one.status is DialogStatus.CLOSING]
+    returning.close(connection, over, SYSTEM, "closing_over")
+
+
+def _slots(connection: Connection, ended: Collection[LockedDialog]) -> set[int]:
+    """Open channels whose backlog can use a slot of these dialogs' operators (D7, D8)."""
+    held = {one.operator_id: one.open_channel_id for one in ended if one.operator_id is not None}
+    return {
+        place
+        for operator_id, here in held.items()
+        for place in (here, *desks.open_channels_of_slot(connection, operator_id, here))
+    }
