@@ -1,7 +1,7 @@
 """`GET /api/events`: what happens at the desk, as server-sent events."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from console.problems import ProblemError, documented
 from console.security import AnyCaller, Service
 from console.streams import Follower, Opening, Streams
 from crm_store.errors import DatabaseAwayError
-from crm_store.following import Position
+from crm_store.following import LoggedEvent, Position
 from crm_store.secrets import hash_token
 
 router = APIRouter(prefix="/api", tags=["events"], responses=documented(401, 422, 429, 503))
@@ -81,9 +81,10 @@ class EventStream(Response):
 
     async def _write(self, screen: "Screen", send: Send) -> None:
         async for chunk in screen.chunks():
-            self._sending = True
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            self._sending = False
+            if chunk:
+                self._sending = True
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                self._sending = False
 
 
 class Screen:
@@ -101,11 +102,16 @@ class Screen:
     async def chunks(self) -> AsyncIterator[bytes]:
         """Whole frames. Goes on until it is cancelled."""
         yield event_frames.retry() + self._begin()
-        async for chunk in self._catch_up(None):
-            yield chunk
+        if self._last_event_id and self._streams.recent(self._position) is None:
+            async for chunk in self._catch_up(None):
+                yield chunk
         tail = self._streams.attach(self._follower, self._position, self._read_at)
-        async for chunk in self._catch_up(tail):
-            yield chunk
+        recent = self._streams.recent(self._position)
+        if recent is not None:
+            yield self._told(recent)
+        else:
+            async for chunk in self._catch_up(tail):
+                yield chunk
         while True:
             chunk = self._taken()
             if chunk:
@@ -144,16 +150,21 @@ class Screen:
                 yield event_frames.AWAY
                 await asyncio.sleep(streams.AWAY_PAUSE)
                 continue
-            chunks = []
-            for logged in streams.seen(page.events, self._interest):
-                self._position = logged.position
-                chunks.append(self._framed(event_frames.body_of(logged)))
+            chunk = self._told(page.events)
             self._position = page.end
             if page.last:
                 self._read_at = page.read_at
-            yield b"".join(chunks) or self._marked()
+            yield chunk or self._marked()
             if until is None and page.last:
                 return
+
+    def _told(self, logged: Sequence[LoggedEvent]) -> bytes:
+        """Those that concern it."""
+        frames = []
+        for each in streams.seen(logged, self._interest):
+            self._position = each.position
+            frames.append(self._framed(event_frames.body_of(each)))
+        return b"".join(frames)
 
     def _taken(self) -> bytes:
         """What waits, without what was read from the database already."""

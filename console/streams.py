@@ -8,12 +8,13 @@ A stream that cannot go on is closed, and loses nothing by it: its screen comes 
 
 import asyncio
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import TypeVar
 
 import structlog
@@ -42,6 +43,9 @@ PAGE = 500
 
 BUFFER = 2000
 """Events that wait for one screen; it is closed if there are more. A page of the log must fit in."""
+
+RECENT = 2000
+"""Events that are remembered for those who come or come again, so that most of them need no page of the log."""
 
 MOST_AWAY = 3600
 """Seconds: who was away for longer loads afresh. Retention, counted in days, deletes nothing so young."""
@@ -127,6 +131,8 @@ class Streams:
         self._open: Counter[bytes] = Counter()
         self._followers: set[Follower] = set()
         self._by_circle: dict[tuple[Circle, int], set[Follower]] = defaultdict(set)
+        self._recent: deque[LoggedEvent] = deque()
+        self._recent_after = Position(0, 0)
         self._tailing: asyncio.Task[None] | None = None
         self._refresh_at = 0.0
         self.stopping = asyncio.Event()
@@ -177,11 +183,20 @@ class Streams:
         """The follower gets all that comes after the returned position; he himself has come as far as `position`."""
         if self.tail is None:
             self.tail = (position, read_at)
+            self._recent.clear()
+            self._recent_after = position
             self._refresh_at = time.monotonic()
             self._tailing = asyncio.create_task(self._keep_tailing())
         self._followers.add(follower)
         self._enter(follower)
         return self.tail[0]
+
+    def recent(self, after: Position) -> list[LoggedEvent] | None:
+        """What the tail has read since a position; None if it does not remember all of it."""
+        if self.tail is None or after < self._recent_after:
+            return None
+        found = list(takewhile(lambda logged: logged.position > after, reversed(self._recent)))
+        return found[::-1]
 
     def detach(self, follower: Follower) -> None:
         """He follows no more."""
@@ -222,6 +237,9 @@ class Streams:
             self._end_all()
         for logged in page.events:
             self._hand_out(logged, page.read_at)
+        self._recent.extend(page.events)
+        while len(self._recent) > RECENT:
+            self._recent_after = self._recent.popleft().position
         self.tail = (page.end, page.read_at)
         return not page.last
 

@@ -124,6 +124,7 @@ def test_a_stream_begins_with_hello_and_goes_on_with_what_happens(desk: Streamed
 def test_who_comes_again_gets_what_he_has_missed(desk: StreamedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     """In pages, without what he had, and then what happens."""
     monkeypatch.setattr(streams, "PAGE", 7)
+    monkeypatch.setattr(streams, "RECENT", 0)
     with desk.following() as screen:
         desk.log(message(1))
         assert screen.saw("hello", "message")
@@ -189,6 +190,7 @@ def test_nothing_is_lost_and_nothing_doubled(database_url: str, monkeypatch: pyt
     """Writers whose transactions overlap; screens that come and go between two processes: each sees the log, once."""
     monkeypatch.setattr(streams, "POLL", 0.01)
     monkeypatch.setattr(streams, "PAGE", 5)
+    monkeypatch.setattr(streams, "RECENT", 12)
     monkeypatch.setattr(event_routes, "HEARTBEAT", 0.02)
     writers, each, mine = 6, 40, 1
     done = threading.Event()

@@ -41,6 +41,10 @@ class Process:
         self._at_attach = at_attach
         self._tail_lags = tail_lags
 
+    def recent(self, _after: Position) -> list[LoggedEvent] | None:
+        """It has just begun, and remembers nothing."""
+        return None
+
     async def page(self, after: Position) -> Page:
         """Two at a time."""
         if self.failures:
