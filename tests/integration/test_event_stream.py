@@ -136,6 +136,32 @@ def test_who_comes_again_gets_what_he_has_missed(desk: StreamedDesk, monkeypatch
         assert wait_for(lambda: again.dialogs() == list(range(2, 42)))
 
 
+@pytest.mark.parametrize("remembered", [3, 100])
+def test_the_tail_serves_as_much_as_it_remembers(
+    desk: StreamedDesk, monkeypatch: pytest.MonkeyPatch, remembered: int
+) -> None:
+    """Who was away for longer reads the log; who was not reads none of it."""
+    monkeypatch.setattr(streams, "RECENT", remembered)
+    pages: list[Position] = []
+    page = streams.Streams.page
+
+    async def counted(self: streams.Streams, after: Position) -> following.Page:
+        pages.append(after)
+        return await page(self, after)
+
+    with desk.following() as keeper, desk.following() as screen:
+        screen.close()
+        desk.log(*(message(n) for n in range(10)))
+        assert keeper.shows(9)
+        monkeypatch.setattr(streams.Streams, "page", counted)
+        with desk.screen(last_id=screen.last_id) as again:
+            assert again.shows(9)
+            desk.log(message(10))
+            assert again.shows(10)
+            assert again.dialogs() == list(range(11))
+    assert bool(pages) is (remembered == 3)
+
+
 def test_an_id_from_which_it_cannot_go_on_begins_with_reset(
     desk: StreamedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
