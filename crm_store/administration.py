@@ -4,42 +4,52 @@ Every change begins with `take_turn`: administrators act one after the other, so
 true until he commits. Then open channels are locked, then operators.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from crm_store import desks, timers
 from crm_store.chats import read_settings
 from crm_store.database import Connection
-from crm_store.desks import HEARTBEAT_LIMIT, ChannelTakenError, RosterMember
+from crm_store.desks import ChannelTakenError, RosterMember
 from crm_store.queries import Queries
+from tracker.access import Role, Scope
 from tracker.channels import OpenChannelSettings
+from tracker.presence import Availability
 
 _SQL = Queries("administration")
 
 
 @dataclass(frozen=True, slots=True)
 class KnownOperator:
-    """An operator as he is. token_hash: None if he has no token. present: he counts as online (D6)."""
+    """An operator as he is. token_hash: None if he has no token. scope: None is the default of his role.
+
+    time_tracking: his workday counts, not whether he is online (D6).
+    """
 
     id: int
     name: str
     personal_limit: int | None
     token_hash: bytes | None
     dismissed: bool
-    present: bool = False
+    role: Role = Role.OPERATOR
+    scope: Scope | None = None
+    time_tracking: bool = False
+    availability: Availability = Availability.OFFLINE
 
 
 @dataclass(frozen=True, slots=True)
 class KnownDepartment:
-    """A department as it is. members: ids of operators in order."""
+    """A department as it is. members: ids of operators in order. supervisors: ids, in no order."""
 
     id: int
     name: str
     members: tuple[int, ...]
+    supervisors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +104,30 @@ def read(connection: Connection) -> Known:
         for row_id, name, active, settings in connection.execute(_SQL["open_channels"]).fetchall()
     )
     departments = (
-        KnownDepartment(row_id, name, tuple(members))
-        for row_id, name, members in connection.execute(_SQL["departments"]).fetchall()
+        KnownDepartment(row_id, name, tuple(members), tuple(supervisors))
+        for row_id, name, members, supervisors in connection.execute(_SQL["departments"]).fetchall()
     )
-    operators = connection.execute(_SQL["operators"], {"heartbeat_limit": HEARTBEAT_LIMIT}).fetchall()
+    operators = (_operator(row) for row in connection.execute(_SQL["operators"]).fetchall())
     return Known(
         {one.name: one for one in open_channels},
         {one.name: one for one in departments},
-        {one.name: one for one in (KnownOperator(*row) for row in operators)},
+        {one.name: one for one in operators},
         {one.key: one for one in (KnownChannel(*row) for row in connection.execute(_SQL["channels"]).fetchall())},
+    )
+
+
+def _operator(row: TupleRow) -> KnownOperator:
+    operator_id, name, personal_limit, token_hash, dismissed, role, scope, time_tracking, availability = row
+    return KnownOperator(
+        operator_id,
+        name,
+        personal_limit,
+        token_hash,
+        dismissed=dismissed,
+        role=Role(role),
+        scope=None if scope is None else Scope(scope),
+        time_tracking=time_tracking,
+        availability=Availability(availability),
     )
 
 
@@ -120,16 +145,32 @@ def write_open_channel(connection: Connection, name: str, settings: OpenChannelS
     )
 
 
-def write_operator(
-    connection: Connection, name: str, personal_limit: int | None, token_hash: bytes | None, *, dismissed: bool
-) -> int:
-    """Make an operator, or change a locked one; returns his id."""
+def write_operator(connection: Connection, row: KnownOperator) -> int:
+    """Make an operator, or change a locked one, by his name (the id is not used); returns his id.
+
+    What follows from it is `presence.settle`.
+    """
     return desks.row_id(
         connection.execute(
             _SQL["write_operator"],
-            {"name": name, "personal_limit": personal_limit, "token_hash": token_hash, "dismissed": dismissed},
+            {
+                "name": row.name,
+                "personal_limit": row.personal_limit,
+                "token_hash": row.token_hash,
+                "dismissed": row.dismissed,
+                "role": row.role,
+                "scope": row.scope,
+                "time_tracking": row.time_tracking,
+            },
         )
     )
+
+
+def write_supervisors(connection: Connection, department_id: int, operator_ids: Collection[int]) -> None:
+    """Who supervises a department."""
+    parameters = {"department_id": department_id, "operator_ids": sorted(operator_ids)}
+    connection.execute(_SQL["remove_supervisors"], parameters)
+    connection.execute(_SQL["add_supervisors"], parameters)
 
 
 def write_channels(connection: Connection, channels: Sequence[KnownChannel]) -> None:

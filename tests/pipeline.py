@@ -132,7 +132,7 @@ class Desk:
         with self.session.transaction() as connection:
             for (dialog_id,) in connection.execute("SELECT id FROM dialogs WHERE status <> 'closed'").fetchall():
                 dialogs.lock(connection, dialog_id)
-                dialogs.close(connection, dialog_id)
+                dialogs.close(connection, [dialog_id])
 
     # What comes in
 

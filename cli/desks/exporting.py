@@ -31,11 +31,22 @@ def export_desk(known: Known) -> str:
     operators = {one.id: one.name for one in known.operators.values()}
     desk = {
         "operators": [
-            {"name": one.name, "personal_limit": one.personal_limit, "dismissed": one.dismissed}
+            {
+                "name": one.name,
+                "role": one.role.value,
+                "scope": one.scope.value if one.scope else None,
+                "personal_limit": one.personal_limit,
+                "time_tracking": one.time_tracking,
+                "dismissed": one.dismissed,
+            }
             for one in known.operators.values()
         ],
         "departments": [
-            {"name": one.name, "members": [operators[member] for member in one.members]}
+            {
+                "name": one.name,
+                "members": [operators[member] for member in one.members],
+                "supervisors": sorted(operators[supervisor] for supervisor in one.supervisors),
+            }
             for one in known.departments.values()
         ],
         "open_channels": [

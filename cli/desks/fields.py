@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
+from enum import StrEnum
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -11,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from cli.desks.document import Node, Scalar
 from cli.desks.problems import Place, Problem, nearest
+from tracker.access import Role, Scope
 from tracker.channels import OpenChannelSettings
 
 
@@ -54,16 +56,27 @@ class ChannelFields(_Fields):
     active: bool = True
 
 
+class OperatorRole(StrEnum):
+    """A role that a person may have."""
+
+    OPERATOR = Role.OPERATOR.value
+    SUPERVISOR = Role.SUPERVISOR.value
+    ADMINISTRATOR = Role.ADMINISTRATOR.value
+
+
 class OperatorFields(_Fields):
     """An operator without his token."""
 
     name: Name
     personal_limit: int | None = Field(None, ge=1, le=1_000_000)
     dismissed: bool = False
+    role: OperatorRole = OperatorRole.OPERATOR
+    scope: Scope | None = None
+    time_tracking: bool = False
 
 
 class DepartmentFields(_Fields):
-    """A department without its members."""
+    """A department without its members and supervisors."""
 
     name: Name
 

@@ -21,6 +21,7 @@ from crm_store.administration import Known, KnownChannel, KnownOpenChannel, Know
 from crm_store.desks import RosterMember
 from crm_store.secrets import SecretBox, SecretKeyError, hash_token
 from ingest.adapters.registry import ADAPTERS
+from tracker.access import Role
 from tracker.channels import OpenChannelSettings
 
 OPERATOR, DEPARTMENT = "operator", "department"
@@ -45,6 +46,7 @@ class Plan:
     open_channels: dict[str, tuple[OpenChannelSettings, bool]] = field(default_factory=dict)
     rosters: dict[str, list[Named]] = field(default_factory=dict)
     departments: dict[str, list[str]] = field(default_factory=dict)
+    supervisors: dict[str, list[str]] = field(default_factory=dict)
     operators: dict[str, KnownOperator] = field(default_factory=dict)
     channels: dict[str, PlannedChannel] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
@@ -102,11 +104,18 @@ class _Planner:
 
     def operator(self, wish: OperatorWish) -> None:
         was = self._known.operators.get(wish.name)
-        row = replace(was or KnownOperator(0, wish.name, None, None, dismissed=False), **wish.given)
+        given = dict(wish.given)
+        if "role" in given:
+            given["role"] = Role(given["role"])
+        new = KnownOperator(0, wish.name, None, None, dismissed=False)
+        row = replace(was or new, **given)
         comes = not row.dismissed and (was is None or was.dismissed)
-        changes = compare(_operator_fields(was) if was else None, _operator_fields(row))
-        if comes and was is None:
-            changes = [change for change in changes if change.field != "dismissed"]
+        if was:
+            changes = compare(_operator_fields(was), _operator_fields(row))
+        else:
+            usual = _operator_fields(new)
+            said = {field: value for field, value in _operator_fields(row).items() if value != usual[field]}
+            changes = compare(None, said)
         token = wish.token
         if token is None and comes:
             token = self.plan.tokens[wish.name] = new_token()
@@ -122,11 +131,19 @@ class _Planner:
         was = self._known.departments.get(wish.name)
         ids = {one.id: one.name for one in self._known.operators.values()}
         before = [ids[member] for member in was.members] if was else []
-        after = before
-        if wish.members is not None:
-            after = [member.name for member in wish.members if self._resolve(member, (OPERATOR,))]
-        if self.plan.note("department", wish.name, compare_lists("members", before, after), added=was is None):
+        after = before if wish.members is None else self._names(wish.members)
+        members = compare_lists("members", before, after)
+        if members or was is None:
             self.plan.departments[wish.name] = after
+        before = sorted(ids[supervisor] for supervisor in was.supervisors) if was else []
+        after = before if wish.supervisors is None else sorted(self._names(wish.supervisors))
+        supervisors = compare_lists("supervisors", before, after)
+        if supervisors:
+            self.plan.supervisors[wish.name] = after
+        self.plan.note("department", wish.name, members + supervisors, added=was is None)
+
+    def _names(self, operators: Iterable[Member]) -> list[str]:
+        return [member.name for member in operators if self._resolve(member, (OPERATOR,))]
 
     def open_channel(self, wish: OpenChannelWish) -> None:
         was = self._known.open_channels.get(wish.name)
@@ -258,7 +275,7 @@ class _Planner:
 
 
 def _operator_fields(row: KnownOperator) -> Mapping[str, Any]:
-    return {"personal_limit": row.personal_limit, "dismissed": row.dismissed}
+    return {name: getattr(row, name) for name in ("personal_limit", "dismissed", "role", "scope", "time_tracking")}
 
 
 def _channel_fields(row: KnownChannel, open_channel: str) -> Mapping[str, Any]:

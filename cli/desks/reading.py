@@ -87,9 +87,12 @@ class _Reader:
         return OpenChannelWish(wish.name, wish.place, wish.given, wish.places, roster) if wish else None
 
     def _department(self, node: Node) -> DepartmentWish | None:
-        wish, others = self._plain(node, DepartmentFields, "name", ("members",))
-        members = self._members(others["members"], ("operator",)) if "members" in others else None
-        return DepartmentWish(wish.name, wish.place, wish.given, wish.places, members) if wish else None
+        wish, others = self._plain(node, DepartmentFields, "name", ("members", "supervisors"))
+        members, supervisors = (
+            self._members(others[field], ("operator",)) if field in others else None
+            for field in ("members", "supervisors")
+        )
+        return DepartmentWish(wish.name, wish.place, wish.given, wish.places, members, supervisors) if wish else None
 
     def _operator(self, node: Node) -> OperatorWish | None:
         wish, others = self._plain(node, OperatorFields, "name", ("token",))

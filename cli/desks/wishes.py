@@ -63,16 +63,17 @@ class ChannelWish(Wish):
 
 @dataclass(frozen=True, slots=True)
 class OperatorWish(Wish):
-    """given: `personal_limit`, `dismissed`. token: None keeps it; a new operator's is made up."""
+    """given: fields of an operator. token: None keeps it; a new operator's is made up."""
 
     token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class DepartmentWish(Wish):
-    """members: operators in order."""
+    """members, supervisors: operators, the members in order."""
 
     members: tuple[Member, ...] | None = None
+    supervisors: tuple[Member, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

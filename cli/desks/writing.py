@@ -6,7 +6,7 @@ from dataclasses import replace
 from cli.desks.plan import OPERATOR, Plan, make_plan
 from cli.desks.problems import DeskError
 from cli.desks.wishes import DeskWish
-from crm_store import administration, desks
+from crm_store import administration, desks, presence
 from crm_store.administration import Known
 from crm_store.database import Connection
 from crm_store.desks import RosterMember
@@ -27,7 +27,10 @@ def plan_desk(connection: Connection, source: str, wish: DeskWish, box: Callable
 
 
 def carry_out(connection: Connection, plan: Plan, known: Known) -> None:
-    """Write the plan down. Open channels are locked first, then operators; what waits on them is tried (D8)."""
+    """Write the plan down. Open channels are locked first, then operators; what waits on them is tried (D8).
+
+    Who is dismissed by it, or whose workday begins to count, hands back what he should not hold (D11).
+    """
     touched = _touched(plan, known)
     administration.lock(connection, sorted(touched), sorted(row.id for row in plan.operators.values() if row.id))
     open_channels = {name: one.id for name, one in known.open_channels.items()}
@@ -35,12 +38,12 @@ def carry_out(connection: Connection, plan: Plan, known: Known) -> None:
         open_channels[name] = administration.write_open_channel(connection, name, settings, active=active)
     operators = {name: one.id for name, one in known.operators.items()}
     for name, row in plan.operators.items():
-        operators[name] = administration.write_operator(
-            connection, name, row.personal_limit, row.token_hash, dismissed=row.dismissed
-        )
+        operators[name] = administration.write_operator(connection, row)
     departments = {name: one.id for name, one in known.departments.items()}
     for name, members in plan.departments.items():
         departments[name] = desks.put_department(connection, name, [operators[member] for member in members])
+    for name, supervisors in plan.supervisors.items():
+        administration.write_supervisors(connection, departments[name], [operators[each] for each in supervisors])
     for name, entries in plan.rosters.items():
         members_of = [
             RosterMember(operators[entry]) if kind == OPERATOR else RosterMember(department_id=departments[entry])
@@ -51,6 +54,8 @@ def carry_out(connection: Connection, plan: Plan, known: Known) -> None:
         connection,
         [replace(one.row, open_channel_id=open_channels[one.open_channel]) for one in plan.channels.values()],
     )
+    for name in plan.operators:
+        presence.settle(connection, operators[name], "system")
     made = {open_channels[name] for name in plan.open_channels}
     administration.welcome(connection, sorted(touched | made))
 

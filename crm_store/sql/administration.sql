@@ -7,14 +7,14 @@ SELECT pg_advisory_xact_lock(hashtextextended('openchannel administration', 0))
 
 -- name: operators
 SELECT
-    id, name, personal_limit, token_hash, dismissed_at IS NOT NULL,
-    online AND coalesce(seen_at > now() - %(heartbeat_limit)s * interval '1 second', false)
-FROM operators ORDER BY id
+    id, name, personal_limit, token_hash, dismissed_at IS NOT NULL, role, scope, time_tracking, availability
+FROM operators_now ORDER BY id
 
 -- name: departments
 SELECT
     departments.id, departments.name,
-    coalesce(array_agg(operator_id ORDER BY position) FILTER (WHERE operator_id IS NOT NULL), '{}')
+    coalesce(array_agg(operator_id ORDER BY position) FILTER (WHERE operator_id IS NOT NULL), '{}'),
+    array(SELECT operator_id FROM department_supervisors WHERE department_id = departments.id ORDER BY operator_id)
 FROM departments LEFT JOIN department_members ON department_members.department_id = departments.id
 GROUP BY departments.id ORDER BY departments.id
 
@@ -34,13 +34,26 @@ RETURNING id
 
 -- name: write_operator
 -- A dismissed operator is gone, and nobody may act with his token.
-INSERT INTO operators (name, personal_limit, token_hash, dismissed_at)
-VALUES (%(name)s, %(personal_limit)s, %(token_hash)s, CASE WHEN %(dismissed)s THEN now() END)
+INSERT INTO operators (name, personal_limit, token_hash, dismissed_at, role, scope, time_tracking)
+VALUES (
+    %(name)s, %(personal_limit)s, %(token_hash)s, CASE WHEN %(dismissed)s THEN now() END, %(role)s, %(scope)s,
+    %(time_tracking)s
+)
 ON CONFLICT (name) DO UPDATE SET
+    role = excluded.role, scope = excluded.scope, time_tracking = excluded.time_tracking,
     personal_limit = excluded.personal_limit, token_hash = excluded.token_hash,
     dismissed_at = CASE WHEN %(dismissed)s THEN coalesce(operators.dismissed_at, now()) END,
     online = operators.online AND NOT %(dismissed)s
 RETURNING id
+
+-- name: remove_supervisors
+DELETE FROM department_supervisors
+WHERE department_id = %(department_id)s AND operator_id <> ALL(%(operator_ids)s::bigint[])
+
+-- name: add_supervisors
+INSERT INTO department_supervisors (department_id, operator_id)
+SELECT %(department_id)s, unnest(%(operator_ids)s::bigint[])
+ON CONFLICT DO NOTHING
 
 -- name: dismiss
 UPDATE operators SET dismissed_at = now(), token_hash = NULL, online = false

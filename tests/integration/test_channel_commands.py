@@ -161,10 +161,76 @@ def test_an_operator_comes_and_goes(desk, database_url):
     assert "Ann is online" in desk.done("operators", "online", "Ann")
     with psycopg.connect(database_url) as connection:
         assert timers.due_backlogs(connection, 5) == [1]
-    assert "online" in desk.done("operators", "list").splitlines()[1]
+    assert desk.done("operators", "list").splitlines()[1].split()[:3] == ["Ann", "operator", "available"]
+    assert desk.done("operators", "away", "Ann") == "Ann is away\n"
+    assert desk.done("operators", "list").splitlines()[1].split()[:3] == ["Ann", "operator", "away"]
     assert desk.done("operators", "offline", "Ann") == "Ann is offline\n"
     assert "offline" in desk.done("operators", "list").splitlines()[1]
     assert desk("operators", "online", "Anne").errors == 'there is no operator "Anne"; did you mean "Ann"?\n'
+
+
+def hold(database_url: str, operator: str, *statuses: str) -> None:
+    """Past the product: an operator has dialogs of these statuses in the first open channel."""
+    with psycopg.connect(database_url) as connection:
+        for number, status in enumerate(statuses):
+            connection.execute(
+                """
+                WITH chat AS (
+                    INSERT INTO chats (channel_id, external_id, customer_id)
+                    SELECT min(id), %(chat)s, %(chat)s FROM channels RETURNING id
+                )
+                INSERT INTO dialogs (open_channel_id, chat_id, status, operator_id)
+                SELECT 1, chat.id, %(status)s, operators.id FROM chat, operators WHERE name = %(operator)s
+                """,
+                {"chat": f"{operator} {number}", "status": status, "operator": operator},
+            )
+
+
+def statuses(database_url: str) -> list[tuple[str, int | None]]:
+    """Status and holder of all dialogs."""
+    with psycopg.connect(database_url) as connection:
+        return connection.execute("SELECT status::text, operator_id FROM dialogs ORDER BY id").fetchall()
+
+
+def test_a_workday_is_turned(desk, database_url):
+    """D6, D11: where time is tracked, which the desk's file says; its end hands back what is not answered."""
+    assert "`time_tracking: true` in a desk's file" in desk("operators", "workday", "Ann", "start").errors
+    desk.done("apply", desk.file("operators: [{name: Ann, time_tracking: true}]\n"))
+    assert "your workday has not started" in desk("operators", "workday", "Ann", "pause").errors
+    assert desk.done("operators", "workday", "Ann", "start") == "Ann may be given dialogs\n"
+    hold(database_url, "Ann", "assigned", "awaiting_customer")
+    assert desk.done("operators", "workday", "Ann", "pause") == "Ann has paused the workday\n"
+    said = desk.done("operators", "workday", "Ann", "end")
+    assert said == "Ann has no workday now; 1 dialog goes back to the backlog\n"
+    assert statuses(database_url) == [("queued", None), ("awaiting_customer", 1)]
+    assert desk("operators", "workday", "Ann", "stop").code == 2
+    with psycopg.connect(database_url) as connection:
+        actors = connection.execute("SELECT DISTINCT actor LIKE 'cli:%' FROM audit").fetchall()
+    assert actors == [(True,)], "who sat at the command line, not the operator"
+
+
+def test_leave_is_given(desk, database_url):
+    """D6, D11: from now on if nothing else is said."""
+    hold(database_url, "Bob", "assigned", "accepted")
+    said = desk.done("operators", "leave", "Bob", "--until", "2099-01-01T00:00+00:00")
+    assert said.endswith(" to 2099-01-01 00:00 UTC; 2 dialogs go back to the backlog\n")
+    assert desk.done("operators", "list").splitlines()[2].split()[:3] == ["Bob", "operator", "on_leave"]
+    later = desk.done("operators", "leave", "Ann", "--from", "2098-01-01", "--until", "2099-01-01")
+    assert later.startswith("Ann is on leave from 209")
+    assert desk.done("operators", "list").splitlines()[1].split()[2] == "offline"
+    assert "--until must be after --from" in desk("operators", "leave", "Ann", "--until", "2001-01-01").errors
+    assert "--until: 'soon' is no time" in desk("operators", "leave", "Ann", "--until", "soon").errors
+    assert desk("operators", "leave", "Ann").code == 2
+
+
+def test_a_dismissed_operators_dialogs_go_back(desk, database_url):
+    """D11: by the command and by a desk's file; it is said how many."""
+    hold(database_url, "Ann", "assigned", "accepted", "awaiting_customer")
+    hold(database_url, "Bob", "awaiting_customer")
+    said = desk.done("operators", "dismiss", "Ann")
+    assert said == "Ann is dismissed, and his token stops working; 3 dialogs go back to the backlog\n"
+    desk.done("apply", desk.file("operators: [{name: Bob, dismissed: true}]\n"))
+    assert statuses(database_url) == [("queued", None)] * 4
 
 
 def test_a_dismissed_operators_token_stops_working(desk, database_url):

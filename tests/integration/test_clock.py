@@ -244,6 +244,17 @@ def test_keys_of_acts_are_forgotten_after_a_day(desk, session):
     assert desk.value("SELECT key FROM idempotency_keys") == "23 h"
 
 
+def test_a_clock_watches_who_is_there(desk, session):
+    """D6: a heartbeat that has stopped is in the log."""
+    desk.execute(
+        "INSERT INTO operators (name, online, seen_at, logged_availability) "
+        "VALUES ('silent', true, now() - interval '61 s', 'available')"
+    )
+    swept(session)
+    logged = "SELECT details ->> 'availability' FROM events WHERE dialog_id IS NULL AND cause = 'presence' LIMIT 1"
+    assert desk.value(logged) == "offline"
+
+
 def test_a_clock_runs_until_it_is_stopped(desk, session):
     """SIGTERM ends it between two looks."""
     waits(desk, Step.BIND_CHAT, 30)

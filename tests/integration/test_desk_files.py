@@ -36,6 +36,7 @@ TABLES = (
     "operators",
     "departments",
     "department_members",
+    "department_supervisors",
     "open_channels",
     "roster_entries",
     "seats",
@@ -98,7 +99,65 @@ def test_what_the_file_does_not_name_is_left_alone(command):
     assert [one["name"] for one in exported["operators"]] == ["Ann", "Bob", "Eve"]
     (sales,) = exported["open_channels"]
     assert (sales["max_dialogs"], sales["roster"]) == (3, ["Eve"])
-    assert exported["departments"] == [{"name": "Front desk", "members": ["Bob"]}]
+    assert exported["departments"] == [{"name": "Front desk", "members": ["Bob"], "supervisors": []}]
+
+
+ROLES = """\
+operators:
+  - {name: Ann, role: supervisor, scope: any, time_tracking: true}
+  - {name: Bob, role: administrator}
+  - {name: Cem}
+departments:
+  - {name: Front desk, members: [Cem], supervisors: [Bob, Ann]}
+"""
+
+
+def test_roles_scopes_and_supervisors_are_the_files(command, database_url):
+    """Applied, exported and applied again; a part that is not said stays, and `null` takes a scope back."""
+    said = command.done("apply", command.file(ROLES))
+    for line in ('role: "supervisor"', 'scope: "any"', "time_tracking: true", "supervisors: + Ann, + Bob"):
+        assert f"  {line}\n" in said
+    assert 'role: "operator"' not in said, "what is usual is not told of somebody new"
+    before = contents(database_url)
+    assert command.done("apply", "desk.yaml") == "nothing to change\n"
+    exported = command.done("export")
+    assert command.done("apply", command.file(exported, "exported.yaml")) == "nothing to change\n"
+    assert contents(database_url) == before
+    known = yaml.safe_load(exported)
+    assert known["operators"][0] | {"name": "Ann"} == {
+        "name": "Ann",
+        "role": "supervisor",
+        "scope": "any",
+        "personal_limit": None,
+        "time_tracking": True,
+        "dismissed": False,
+    }
+    assert known["departments"] == [{"name": "Front desk", "members": ["Cem"], "supervisors": ["Ann", "Bob"]}]
+    changed = "operators: [{name: Ann, scope: null}]\ndepartments: [{name: Front desk, supervisors: [Ann]}]\n"
+    said = command.done("apply", command.file(changed))
+    assert '  scope: "any" -> null\n' in said
+    assert "  supervisors: - Bob\n" in said
+    assert "members" not in said
+    with Session(DatabaseOptions(database_url, "test")).transaction() as connection:
+        known_now = administration.read(connection)
+    ann, desk = known_now.operators["Ann"], known_now.departments["Front desk"]
+    assert (ann.role, ann.scope, ann.time_tracking) == (Role.SUPERVISOR, None, True)
+    assert (desk.members, desk.supervisors) == ((3,), (1,))
+
+
+def test_mistakes_with_roles_are_told(command):
+    """A role that nobody has, a scope that there is not, a supervisor who is nobody."""
+    wrong = (
+        "operators: [{name: Ann, role: service, scope: all}]\n"
+        "departments: [{name: Desk, supervisors: [Anne, Ann, Ann]}]\n"
+    )
+    ran = command("apply", command.file(wrong))
+    assert ran.code == 2
+    assert 'operators[0].role: must be one of operator, supervisor, administrator; it is "service"' in ran.errors
+    assert 'operators[0].scope: must be one of own, department, any; it is "all"' in ran.errors
+    assert '"Ann" stands in this list already' in ran.errors
+    mended = wrong.replace("service", "operator").replace("all", "any").replace("Ann, Ann", "Ann")
+    assert 'there is no operator "Anne"; did you mean "Ann"?' in command("apply", command.file(mended)).errors
 
 
 def test_a_mistake_changes_nothing(command, database_url):
