@@ -208,6 +208,56 @@ def test_what_each_is_to_a_dialog(company: Company) -> None:
     assert standing("service", "of cem") == Standing(None, False, True)
 
 
+ACTS: dict[str, tuple[str, Any]] = {
+    "accept": ("accept", None),
+    "skip": ("skip", None),
+    "answer": ("answer", {"text": "hello"}),
+    "take": ("take", None),
+    "transfer": ("transfer", {"operator": 2}),
+    "to the backlog": ("transfer", {"backlog": True}),
+    "to another open channel": ("transfer", {"open_channel": 1}),
+    "close": ("close", None),
+    "spam": ("spam", None),
+    "reopen": ("reopen", None),
+    "pin": ("pin", None),
+    "unpin": ("unpin", None),
+}
+
+OUTSIDERS = ("ann", "ben", "dan", "sue", "far", "meg")
+"""Dan sees the dialog, which gives him no right to act on it; Sue supervises others."""
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_nobody_acts_on_a_dialog_beyond_his_reach(company: Company, act: str) -> None:
+    """D10: a foreign dialog, open and closed: refused, in the audit, and nothing is changed."""
+    desk = company.desk
+    path, body = ACTS[act]
+    dialog_id = company.dialogs["of cem"]
+    everything = "SELECT to_jsonb(dialogs) FROM dialogs ORDER BY id"
+    for status in ("accepted", "closing", "closed"):
+        desk.rows("UPDATE dialogs SET status = %s::dialog_status WHERE id = %s", status, dialog_id)
+        before = desk.rows(everything)
+        for who in OUTSIDERS:
+            response = company.client(who).post(f"/api/dialogs/{dialog_id}/{path}", json=body)
+            assert response.status_code in (403, 409), (who, status, response.text)
+            assert "Mr 4" not in response.text
+        assert desk.rows(everything) == before
+    refusals = desk.value("SELECT count(*) FROM audit WHERE outcome <> 'done'")
+    assert refusals == 3 * len(OUTSIDERS)
+    assert desk.value("SELECT count(*) FROM messages WHERE direction = 'out'") == 0
+
+
+@pytest.mark.parametrize("who", ["sue", "adm", "service"])
+def test_a_supervisor_acts_on_what_is_within_his_reach(company: Company, who: str) -> None:
+    """D10: closing stands for the acts that need no holder; it is his act in the log."""
+    dialog_id = company.dialogs["of ann"]
+    response = company.client(who).post(f"/api/dialogs/{dialog_id}/close")
+    assert (response.status_code, response.json()["status"]) == (200, "closed")
+    actor = "service" if who == "service" else f"operator:{company.operators[who]}"
+    last = company.desk.rows("SELECT actor, cause FROM events WHERE dialog_id = %s ORDER BY id DESC LIMIT 1", dialog_id)
+    assert last == [(actor, "close")]
+
+
 # Roles
 
 SUPERVISORS_LOOK_UPS = ("/api/operators", "/api/open-channels")
