@@ -13,7 +13,7 @@ from crm_store import errors
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
-SOURCES = [*sorted((ROOT / "console").glob("*.py")), ROOT / "tracker" / "dialogs.py"]
+SOURCES = [*sorted((ROOT / "console").glob("*.py")), ROOT / "tracker" / "dialogs.py", ROOT / "tracker" / "presence.py"]
 PLACES = {"ActRefusedError": 0, "ProblemError": 1, "_unauthorized": 0}
 """The place of the reason among the arguments."""
 
