@@ -336,7 +336,7 @@ def _accept_offer(connection: Connection, scene: _Scene, operator: Operator) -> 
         raise ActRefusedError(why_not, f"you {_said_to_you(why_not)}")
     roster = seats.read(connection, dialog.open_channel_id, scene.settings, Order.POSITION, MOST_NAMED)
     passed_over: dict[str, list[int]] = {}
-    for other in roster:
+    for other in roster.operators:
         if other.operator_id != operator.id:
             passed_over.setdefault(other.ineligible(available) or NOT_FIRST, []).append(other.operator_id)
     record = DecisionRecord(dialog.id, "D4", "accept", operator.id, passed_over, {})
@@ -346,9 +346,9 @@ def _accept_offer(connection: Connection, scene: _Scene, operator: Operator) -> 
 def _seat_of(connection: Connection, scene: _Scene, operator_id: int) -> RosterOperator:
     """A locked operator as he stands in the dialog's open channel. Raises ProblemError."""
     found = seats.read_some(connection, scene.dialog.open_channel_id, scene.settings, [operator_id])
-    if operator_id not in found:
+    if not found.operators:
         raise unknown("operator", operator_id)
-    return found[operator_id]
+    return found.operators[0]
 
 
 def _said_to_you(why: PassedOver) -> str:
@@ -429,6 +429,5 @@ def _free_slot(connection: Connection, dialog: LockedDialog, *, counted: bool, l
     """
     if dialog.operator_id is None or not counted or not (left or not dialogs.counts(connection, dialog.id)):
         return set()
-    served = desks.open_channels_of_slot(connection, dialog.operator_id, dialog.open_channel_id)
-    timers.set_backlogs(connection, {dialog.open_channel_id, *served}, 0.0)
+    desks.free_slot(connection, dialog.operator_id, dialog.open_channel_id)
     return {Step.DISTRIBUTE}

@@ -33,7 +33,8 @@ class ChannelTakenError(StoreError):
 class LockedOpenChannel:
     """An open channel whose distribution this transaction decides alone.
 
-    turn: automatic assignments so far. seats: operators on its roster.
+    turn: automatic assignments so far. seats: operators on its roster. drowsy: it is long ago that all of them were
+    looked at.
     """
 
     id: int
@@ -41,6 +42,7 @@ class LockedOpenChannel:
     turn: int
     seats: int
     active: bool
+    drowsy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,7 @@ def seat(connection: Connection, open_channel_ids: Collection[int]) -> None:
         returning.hand_back(
             connection, removed.operator_id, "system", "off_roster", everything=True, open_channel_ids=here
         )
+    seats.wake_all(connection, open_channel_ids)
     waiting = [open_channel_id for open_channel_id in open_channel_ids if dialogs.waits_on(connection, open_channel_id)]
     if waiting:
         timers.set_backlogs(connection, waiting, 0.0)
@@ -246,12 +249,12 @@ def settings_of(connection: Connection, open_channel_ids: Collection[int]) -> di
     return {open_channel_id: read_settings(settings) for open_channel_id, settings in rows}
 
 
-def open_channels_of_slot(connection: Connection, operator_id: int, open_channel_id: int) -> list[int]:
-    """Open channels whose backlog may use a slot that the operator has freed on one of them (D7, D8)."""
-    rows = connection.execute(
-        _SQL["open_channels_of_slot"], {"operator_id": operator_id, "open_channel_id": open_channel_id}
-    ).fetchall()
-    return [row[0] for row in rows]
+def free_slot(connection: Connection, operator_id: int, open_channel_id: int) -> None:
+    """The operator has room again on an open channel: the backlogs that may use it are due (D7, D8)."""
+    seats.wake(connection, [operator_id])
+    parameters = {"operator_id": operator_id, "open_channel_id": open_channel_id}
+    rows = connection.execute(_SQL["open_channels_of_slot"], parameters).fetchall()
+    timers.set_backlogs(connection, {open_channel_id, *(row[0] for row in rows)}, 0.0)
 
 
 def open_channels_of(connection: Connection, operator_id: int) -> list[int]:

@@ -6,7 +6,7 @@ at again under the locks of its dialog, so each goes off once.
 Lock order: chats by id, the open channel, operators, dialogs by id, timers, outbox.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 import structlog
@@ -85,9 +85,13 @@ def _go_off(connection: Connection, open_channel_id: int, due: Sequence[DueClock
     for dialog in by_clock[Clock.AUTO_CLOSE]:
         steps |= _auto_close(connection, desk, dialog)
     _end_closing(connection, by_clock[Clock.CLOSING])
-    slots = _slots(connection, [*by_clock[Clock.AUTO_CLOSE], *by_clock[Clock.CLOSING]])
-    if slots:
-        timers.set_backlogs(connection, slots, 0.0)
+    freed = {
+        one.operator_id
+        for one in (*by_clock[Clock.AUTO_CLOSE], *by_clock[Clock.CLOSING])
+        if one.operator_id is not None
+    }
+    for operator_id in sorted(freed):
+        desks.free_slot(connection, operator_id, open_channel_id)
         steps.add(Step.DISTRIBUTE)
     for one in prepared:
         served = serve(connection, one, HandOver([dialog.id for dialog in by_clock[Clock.HANDOVER]]))
@@ -127,13 +131,3 @@ def _end_closing(connection: Connection, closing: Sequence[LockedDialog]) -> Non
     """S4: the customer did not come back."""
     over = [one for one in closing if one.status is DialogStatus.CLOSING]
     returning.close(connection, over, SYSTEM, "closing_over")
-
-
-def _slots(connection: Connection, ended: Collection[LockedDialog]) -> set[int]:
-    """Open channels whose backlog can use a slot of these dialogs' operators (D7, D8)."""
-    held = {one.operator_id: one.open_channel_id for one in ended if one.operator_id is not None}
-    return {
-        place
-        for operator_id, here in held.items()
-        for place in (here, *desks.open_channels_of_slot(connection, operator_id, here))
-    }

@@ -46,12 +46,12 @@ def plan(
     turns: dict[int, tuple[int, int]] = {}
     decisions = []
     for dialog in waiting:
-        full = _named(bench.full)
+        filled = _named(bench.full)
         choice, rule = _choose(policy, bench, dialog)
         if choice is None:
             kept = dialog.holder_id is not None
             decisions.append(
-                Decision(dialog.dialog_id, "D5" if kept else "D8", kept=kept, passed_over=full[0], unnamed=full[1])
+                Decision(dialog.dialog_id, "D5" if kept else "D8", kept=kept, passed_over=filled[0], unnamed=filled[1])
             )
             continue
         decisions.append(
@@ -61,8 +61,8 @@ def plan(
                 choice.operator_id,
                 offered=choice.operator_id is None,
                 restarted=choice.restarted,
-                passed_over=full[0] | _passed_over(choice, dialog.holder_id),
-                unnamed=full[1] | {why: n for why, n in choice.unnamed.items() if n} | beyond,
+                passed_over=filled[0] | _passed_over(choice, dialog.holder_id),
+                unnamed=filled[1] | {why: n for why, n in choice.unnamed.items() if n} | beyond,
             )
         )
         if choice.operator_id is not None:
@@ -74,7 +74,8 @@ def plan(
             if choice.operator_id in bench.eligible:
                 policy.given(operator, *turns[choice.operator_id])
     ineligible = {why: tuple(ids) for why, ids in bench.ineligible.items()}
-    return Plan(tuple(decisions), ineligible, turns, turn)
+    full = {why: tuple(ids) for why, ids in bench.full.items()}
+    return Plan(tuple(decisions), ineligible, turns, turn, full)
 
 
 def _choose(policy: Policy, bench: Bench, dialog: WaitingDialog) -> tuple[Choice | None, str]:

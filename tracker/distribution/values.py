@@ -112,7 +112,8 @@ class Decision:
 class Plan:
     """Decisions in the order of the dialogs' age.
 
-    ineligible: who could not be given anything, by reason; it holds for every decision. turns: of each operator who
+    ineligible: who could not be given anything, by reason; it holds for every decision. full: who could, and now cannot
+    be given more. turns: of each operator who
     was given a dialog, his new turn and his new `given`. turn: the open channel's.
     """
 
@@ -120,3 +121,4 @@ class Plan:
     ineligible: Mapping[PassedOver, tuple[int, ...]]
     turns: Mapping[int, tuple[int, int]]
     turn: int
+    full: Mapping[PassedOver, tuple[int, ...]] = field(default_factory=dict)
