@@ -40,7 +40,7 @@ COUNTED = ("all", "without_answered", "without_awaiting_customer", "without_clos
 
 
 class Dialogs(RuleBasedStateMachine):
-    """Every step is done by the product; its events are told to the model, which knows what may and what must happen."""
+    """Every step is done by the product; its events are told to the model, which knows what may and must happen."""
 
     url: str
 
@@ -325,16 +325,17 @@ class Dialogs(RuleBasedStateMachine):
     @rule(dialog=NUMBERS, who=NUMBERS, service=st.booleans())
     def reopen(self, dialog: int, who: int, service: bool) -> None:
         it = self.any_dialog(dialog)
-        caller: Caller = Service() if service else self.caller(who, it)
+        me = self.caller(who, it)
+        caller: Caller = Service() if service else me
         refusal = ""
         if it.status not in ("closed", "closing"):
             refusal = "open"
-        elif not service and it.holder != caller.id:
+        elif not service and it.holder != me.id:
             refusal = "not_yours"
         elif self.model.open_of(it.chat) not in (None, it):
             refusal = "chat_has_dialog"
-        elif not service and not self.model.counts(it) and not self.model.has_room(caller.id, it.desk):
-            refusal = self.first_limit(it.desk, caller.id)
+        elif not service and not self.model.counts(it) and not self.model.has_room(me.id, it.desk):
+            refusal = self.first_limit(it.desk, me.id)
         self.act(caller, "reopen", lambda asked: operations.reopen(self.needs, asked, it.id), refusal, "reopen")
 
     @rule(who=st.integers(0, 3), how=st.sampled_from(["online", "online", "away", "offline", "silent"]))
