@@ -403,7 +403,7 @@ def _transfer_to_roster(connection: Connection, scene: _Scene) -> None:
             raise ActRefusedError("inactive", "the open channel is not active")
         dialogs.move(connection, dialog.id, other.id)
         moved = replace(dialog, open_channel_id=other.id, passed_by=())
-        dialogs.queue(connection, [moved], scene.actor, "transfer")
+        dialogs.queue(connection, [moved], scene.actor, "transfer", was_open_channel_id=dialog.open_channel_id)
     dialogs.mark_transferred(connection, dialog.id)
 
 

@@ -301,7 +301,10 @@ class Streams:
 def circles_of_logged(logged: LoggedEvent) -> Circles:
     """Whom a logged event concerns."""
     event = logged.event
-    return circles_of_event(event.open_channel_id, event.was, event.became, event.was_operator_id, event.operator_id)
+    before = event.details.get("was_open_channel_id")
+    return circles_of_event(
+        event.open_channel_id, event.was, event.became, event.was_operator_id, event.operator_id, before
+    )
 
 
 def seen(events: Sequence[LoggedEvent], interest: Interest) -> list[LoggedEvent]:

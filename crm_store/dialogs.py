@@ -339,10 +339,11 @@ def queue(
     cause: str,
     *,
     passed: bool = False,
+    **details: Any,
 ) -> None:
     """Locked dialogs go to their backlogs, which are due then (D8); they stand there by their age.
 
-    passed: whoever had one has let it pass (D3).
+    passed: whoever had one has let it pass (D3). details: of the events.
     """
     if not dialogs:
         return
@@ -356,7 +357,7 @@ def queue(
             ],
         },
     )
-    events.log(connection, [one.event(actor, cause, DialogStatus.QUEUED, None) for one in dialogs])
+    events.log(connection, [one.event(actor, cause, DialogStatus.QUEUED, None, **details) for one in dialogs])
     stopped = (Clock.HANDOVER, Clock.AUTO_CLOSE, Clock.CLOSING)
     timers.stop_clocks(connection, [one.id for one in dialogs], stopped)
     timers.set_backlogs(connection, {one.open_channel_id for one in dialogs}, 0.0)

@@ -74,15 +74,19 @@ def circles_of_event(
     became: DialogStatus | None,
     was_operator_id: int | None,
     operator_id: int | None,
+    was_open_channel_id: int | None = None,
 ) -> Circles:
-    """Whom an event concerns: who has or had the dialog, to whom it is or was offered (D4), who sees what waits."""
+    """Whom an event concerns: who has or had the dialog, to whom it is or was offered (D4), who sees what waits.
+
+    was_open_channel_id: where it was handled before a transfer (D10).
+    """
     circles = {(Circle.EVERYTHING, 0)}
     circles.update((Circle.OPERATOR, each) for each in (was_operator_id, operator_id) if each is not None)
-    if open_channel_id is not None:
+    for place in {place for place in (open_channel_id, was_open_channel_id) if place is not None}:
         if DialogStatus.OFFERED in (was, became):
-            circles.add((Circle.OFFERS, open_channel_id))
+            circles.add((Circle.OFFERS, place))
         if was in _WAITING or became in _WAITING:
-            circles.add((Circle.WAITING, open_channel_id))
+            circles.add((Circle.WAITING, place))
     return frozenset(circles)
 
 

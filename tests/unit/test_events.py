@@ -114,3 +114,11 @@ def test_a_frame_is_one_event_whatever_it_holds() -> None:
     assert frame.count(b"\n") == 4
     assert b"\r" not in frame
     assert frame.endswith(b"\n\n")
+
+
+def test_a_transfer_concerns_both_rosters():
+    """D10, D4: where it was offered it ceases to be, and those screens must know."""
+    moved = circles_of_event(6, DialogStatus.OFFERED, DialogStatus.QUEUED, None, None, 5)
+    assert not moved.isdisjoint(circles_of_follower(1, Scope.OWN, [5]))
+    assert not moved.isdisjoint(circles_of_follower(1, Scope.OWN, [6]))
+    assert moved.isdisjoint(circles_of_follower(1, Scope.OWN, [7]))
