@@ -94,8 +94,9 @@ def accept(needs: Dependencies, asked: Asked, operator: Operator, dialog_id: int
         check_accept(dialog.status, dialog.operator_id, operator.id)
         if dialog.status is DialogStatus.OFFERED:
             _accept_offer(connection, scene, operator)
+        counted = dialogs.counts(connection, dialog_id)
         _hold(connection, scene, operator, "accept")
-        return Done()
+        return Done(hints=frozenset(_free_slot(connection, dialog, counted=counted)))
 
     return _act(needs, asked, work, dialog_id)
 
@@ -126,7 +127,7 @@ def answer(needs: Dependencies, asked: Asked, operator: Operator, dialog_id: int
         dialog = scene.dialog
         check_answer(dialog.status, dialog.operator_id, operator.id)
         counted = dialogs.counts(connection, dialog_id)
-        if dialog.status is DialogStatus.ASSIGNED:
+        if dialog.accepted_at is None:  # assigned; or closed before, and his customer came back
             _hold(connection, scene, operator, "accept")
             dialog = replace(dialog, status=DialogStatus.ACCEPTED)
         entry = say(connection, dialog, text, operator.id)
@@ -213,21 +214,25 @@ def reopen(needs: Dependencies, asked: Asked, dialog_id: int) -> DialogSummary:
 
     def work(connection: Connection) -> Done:
         caller = asked.caller
-        mine = [caller.id] if isinstance(caller, Operator) else []
-        scene = _enter(connection, asked, dialog_id, operator_ids=mine)
+        operator_ids = [caller.id] if isinstance(caller, Operator) else []
+        scene = _enter(connection, asked, dialog_id, operator_ids=operator_ids)
         dialog = scene.dialog
         check_reopen(dialog.status, dialog.operator_id, scene.standing)
         if dialogs.has_other_open(connection, dialog.chat_id, dialog_id):
             raise ActRefusedError("chat_has_dialog", "the chat has another dialog, which is open")
+        counted = dialogs.counts(connection, dialog_id)
         if not isinstance(caller, Operator):
             dialogs.queue(connection, [dialog], scene.actor, "reopen")
-            return Done(hints=frozenset({Step.DISTRIBUTE}))
-        counted = dialogs.counts(connection, dialog_id) and dialog.operator_id == caller.id
+            freed = _free_slot(connection, dialog, counted=counted, left=True)
+            return Done(hints=frozenset({Step.DISTRIBUTE} | freed))
+        mine = dialog.operator_id == caller.id
         me = _seat_of(connection, scene, caller.id)
-        if not counted and not me.free:
+        if not (counted and mine) and not me.free:
             raise ActRefusedError(me.first_limit, f"you cannot have it: you {_said_to_you(me.first_limit)}")
         _hold(connection, scene, caller, "reopen")
-        return Done()
+        if not mine:
+            _explain(connection, dialog.id, "reopen", caller.id, over_limit=False)
+        return Done(hints=frozenset(_free_slot(connection, dialog, counted=counted, left=not mine)))
 
     return _act(needs, asked, work, dialog_id)
 

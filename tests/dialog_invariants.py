@@ -3,11 +3,12 @@
 Everything is asked in SQL of the tables alone, not of the code that wrote them. It holds in every snapshot, so also
 while others work; `check` of a desk takes a snapshot of its own.
 
-Above a limit (D7). A dialog is *excused* if it is marked `over_limit`, or if it came back to the count because its
-customer wrote: where `counted` leaves out what awaits the customer, or what is closing, the event log says that since
-its holder got it, a customer's message has taken it out of that status. Nothing else may bring a dialog back, and under
-`all` and `without_answered` nothing does: there the limit holds strictly. What nobody excuses never exceeds a limit,
-because whoever is given a dialog has, all told, fewer than the limit. Limits that were lowered are past this check.
+Above a limit (D7). A dialog is *excused* if it is marked `over_limit`, or if it came back to the count without changing
+hands: where `counted` leaves out what awaits the customer, or what is closing, the event log says that since its holder
+got it, it has left that status, because its customer wrote, it was closed, or he answered in what was closing. Under
+`all` and `without_answered` nothing comes back: there the limit holds strictly. A reopening is no excuse. What nothing
+excuses never exceeds a limit, because whoever is given a dialog has, all told, fewer than the limit. Limits that were
+lowered are past this check.
 
 Waiting (D8). Whatever makes somebody able to have a dialog makes its backlog due in the same transaction: so nothing
 waits for an eligible operator with a free slot, unless the backlog is due. Time alone (a heartbeat that comes back
@@ -37,8 +38,8 @@ _COUNTED = """
         (open_channels.settings ->> 'max_dialogs')::integer AS max_dialogs,
         dialogs.over_limit OR EXISTS (
             SELECT FROM events
-            WHERE events.dialog_id = dialogs.id AND events.actor = 'customer' AND events.became = 'awaiting_operator'
-                AND events.was = CASE open_channels.settings ->> 'counted'
+            WHERE events.dialog_id = dialogs.id AND events.cause <> 'reopen' AND events.became <> events.was
+                AND events.operator_id = events.was_operator_id AND events.was = CASE open_channels.settings ->> 'counted'
                     WHEN 'without_awaiting_customer' THEN 'awaiting_customer'::dialog_status
                     WHEN 'without_closing' THEN 'closing'
                 END
@@ -82,7 +83,7 @@ _NEVER = {
     """,
     "S1: whoever has accepted it has done so at some time, whoever has not has not": """
         SELECT id, status, accepted_at FROM dialogs
-        WHERE (status IN ('accepted', 'awaiting_customer', 'awaiting_operator') AND accepted_at IS NULL)
+        WHERE (status IN ('accepted', 'awaiting_customer') AND accepted_at IS NULL)
             OR (status IN ('queued', 'offered', 'assigned') AND accepted_at IS NOT NULL)
     """,
     "S1: what is closed says when": "SELECT id FROM dialogs WHERE (status = 'closed') <> (closed_at IS NOT NULL)",

@@ -57,9 +57,10 @@ def after_customer_message(status: DialogStatus) -> DialogStatus:
     return status
 
 
-def after_close(settings: OpenChannelSettings, text: str) -> DialogStatus:
-    """The status once it was closed with this text to the customer (S4)."""
-    return DialogStatus.CLOSING if text and settings.full_close_after else DialogStatus.CLOSED
+def after_close(settings: OpenChannelSettings, text: str, holder_id: int | None) -> DialogStatus:
+    """The status once it was closed with this text to the customer (S4). What nobody has, nobody can come back to."""
+    returns = text and settings.full_close_after and holder_id is not None
+    return DialogStatus.CLOSING if returns else DialogStatus.CLOSED
 
 
 def check_accept(status: DialogStatus, holder_id: int | None, operator_id: int) -> None:

@@ -35,7 +35,7 @@ def wind_up(
         text = ""
     if text:
         outbox.insert(connection, [say(connection, dialog, text)], SENDABLE_KINDS)
-    if dialog.operator_id is not None and after_close(settings, text) is DialogStatus.CLOSING:
+    if after_close(settings, text, dialog.operator_id) is DialogStatus.CLOSING:
         dialogs.begin_closing(connection, dialog.id)
         timers.stop_clocks(connection, [dialog.id])
         clock = NewClock(Clock.CLOSING, dialog.open_channel_id, dialog.id, settings.full_close_after)

@@ -20,6 +20,7 @@ _RULES = {
     "D9": "got it by D9: {who} is the customer's responsible person, and comes before the roster",
     "take": "took it, which nobody decided but the one who took it (D7)",
     "transfer": "was given it by a transfer (D10)",
+    "reopen": "reopened it, after another had it",
 }
 
 _CAUSES = {
