@@ -12,7 +12,7 @@ from itertools import groupby
 import structlog
 
 from config.topology import Step
-from crm_store import chats, desks, dialogs, events, outbox, returning, timers
+from crm_store import chats, desks, dialogs, events, outbox, returning, seats, timers
 from crm_store.database import Connection, Session
 from crm_store.desks import LockedOpenChannel
 from crm_store.dialogs import LockedDialog
@@ -91,7 +91,7 @@ def _go_off(connection: Connection, open_channel_id: int, due: Sequence[DueClock
         if one.operator_id is not None
     }
     for operator_id in sorted(freed):
-        desks.free_slot(connection, operator_id, open_channel_id)
+        seats.free_slot(connection, operator_id, open_channel_id)
         steps.add(Step.DISTRIBUTE)
     for one in prepared:
         served = serve(connection, one, HandOver([dialog.id for dialog in by_clock[Clock.HANDOVER]]))

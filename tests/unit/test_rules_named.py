@@ -14,7 +14,7 @@ _RULE = re.compile(r"\b([DS])([0-9]+)(?:-\1?([0-9]+))?\b")
 
 def named(docstring: str) -> set[str]:
     """The rules that a docstring names, `D2-D4` all three."""
-    found = set()
+    found: set[str] = set()
     for letter, first, last in _RULE.findall(docstring):
         found.update(f"{letter}{n}" for n in range(int(first), int(last or first) + 1))
     return found
