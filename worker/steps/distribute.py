@@ -206,9 +206,7 @@ def _note_messages(
     leaving = [
         replace(dialog, status=became[dialog.id])
         for dialog in present.values()
-        if _may_leave(dialog, gone)
-        and not dialog.pinned
-        and settings[dialog.open_channel_id].check_availability
+        if _may_leave(dialog, gone) and not dialog.pinned and settings[dialog.open_channel_id].check_availability
     ]
     dialogs.queue(connection, leaving, "system", "operator_unavailable")
     return {dialog.open_channel_id for dialog in leaving}
