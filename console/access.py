@@ -43,6 +43,13 @@ def check_chats(connection: Connection, caller: Caller, chat_ids: Collection[int
         raise _out_of_scope("chat")
 
 
+def check_waiting(connection: Connection, caller: Caller, open_channel_id: int) -> None:
+    """That what waits in an open channel is in the caller's scope. Raises ProblemError (out_of_scope)."""
+    sight = sight_of(connection, caller)
+    if sight is not None and open_channel_id not in sight.open_channel_ids:
+        raise _out_of_scope("open channel")
+
+
 def standing(connection: Connection, caller: Caller, dialog: Place) -> Standing:
     """What the caller is to a dialog, which should be locked: it may change hands otherwise."""
     if isinstance(caller, Service):

@@ -13,7 +13,7 @@ from console.dependencies import Needs
 from console.operations import Target
 from console.pages import RowId
 from console.problems import documented
-from console.security import AnyCaller, OperatorOnly
+from console.security import OperatorOnly
 from crm_store.views.dialogs import DialogSummary
 from tracker.cards import CardType
 from tracker.texts import clean_text
@@ -144,12 +144,13 @@ def unpin(needs: Needs, asking: Asking, dialog_id: RowId) -> DialogSummary:
 
 
 @router.post("/chats/{chat_id}/card", status_code=201, responses={200: {"model": MadeCard}})
-def create_card(needs: Needs, caller: AnyCaller, chat_id: RowId, body: WantedCard, response: Response) -> MadeCard:
+def create_card(needs: Needs, asking: Asking, chat_id: RowId, body: WantedCard, response: Response) -> MadeCard:
     """Make the card of a chat that has none yet (C2); 200 if the look-up, repeated now, found one.
 
     Refused: card_exists (with `card_id`), not_yours, not_processed.
     """
-    made = card_creation.create_card(needs, caller, chat_id, CardType(body.type))
+    asked = asking.to("create_card", {"chat_id": chat_id}, body)
+    made = card_creation.create_card(needs, asked, chat_id, CardType(body.type))
     if not made.made:
         response.status_code = 200
     return made

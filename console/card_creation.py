@@ -3,12 +3,14 @@
 Lock order: the chat, identifiers by (kind, key), cards by id, dialogs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from console.acting import Asked, Done, carry_out
 from console.dependencies import Dependencies
 from console.problems import ProblemError, unknown
-from console.security import Caller, Operator, actor_of
+from console.security import Operator
 from crm_store import cards, chats, desks, dialogs, matching
 from crm_store.cards import Promotion
 from crm_store.chats import ChatContext
@@ -34,26 +36,28 @@ class MadeCard:
     card: Card
 
 
-def create_card(needs: Dependencies, caller: Caller, chat_id: int, wanted: CardType) -> MadeCard:
+def create_card(needs: Dependencies, asked: Asked, chat_id: int, wanted: CardType) -> MadeCard:
     """Make the chat's provisional card a lead, or a contact with a deal; or bind the chat to the card it finds.
 
     wanted: lead or deal. Raises ProblemError (unknown_chat, card_exists) and ActRefusedError.
     """
-    with needs.database.transaction() as connection:
+
+    def work(connection: Connection) -> Done:
         context = _lock_chat(connection, chat_id)
         if context.card_id is None or context.live_card_id is None:
             raise ActRefusedError("not_processed", "no message of this chat has been processed yet")
         holder = dialogs.last_of_chat(connection, chat_id, context.card_id)
-        if isinstance(caller, Operator) and (holder is None or holder[1] != caller.id):
+        if isinstance(asked.caller, Operator) and (holder is None or holder[1] != asked.caller.id):
             raise ActRefusedError("not_yours", "the chat's dialog is not yours; accept it first")
         _refuse_second(connection, context.live_card_id)
         live_id = _look_up_again(connection, context.card_id, context)
         if live_id is None:
-            made_by = actor_of(caller)
-            _promote(connection, context, wanted, made_by)
+            _promote(connection, context, wanted, asked.actor)
         elif wanted is CardType.DEAL:
             _open_deal(connection, replace(context, live_card_id=live_id))
-        return _finish(connection, chat_id, holder, made=live_id is None)
+        return Done({"chat_id": chat_id, "card_id": _finish(connection, chat_id, holder), "made": live_id is None})
+
+    return carry_out(needs, asked, work, _show)
 
 
 def _lock_chat(connection: Connection, chat_id: int) -> ChatContext:
@@ -118,8 +122,8 @@ def _open_deal(connection: Connection, context: ChatContext) -> None:
         choose_deals(connection, [context], source_ids, desks.first_active(connection, {context.open_channel_id}))
 
 
-def _finish(connection: Connection, chat_id: int, holder: tuple[int, int | None] | None, *, made: bool) -> MadeCard:
-    """Who has accepted the dialog is responsible (C4), and the open dialog shows the card."""
+def _finish(connection: Connection, chat_id: int, holder: tuple[int, int | None] | None) -> int:
+    """Who has accepted the dialog is responsible (C4), and the open dialog shows the card, whose id is returned."""
     context = chats.contexts(connection, [chat_id])[chat_id]
     assert context.card_id is not None  # noqa: S101  bound before
     if holder is not None and holder[1] is not None and dialogs.is_accepted(connection, holder[0]):
@@ -127,7 +131,15 @@ def _finish(connection: Connection, chat_id: int, holder: tuple[int, int | None]
         cards.accepted_by(connection, ids, holder[1])
     for dialog in dialogs.lock_open_of_chats(connection, [chat_id]).values():
         dialogs.follow_cards(connection, [(dialog.id, context.card_id, context.deal_id)])
+    return context.card_id
+
+
+def _show(connection: Connection, ids: Mapping[str, int]) -> MadeCard:
+    context = chats.contexts(connection, [ids["chat_id"]]).get(ids["chat_id"])
+    if context is None or context.card_id is None:
+        raise unknown("chat", ids["chat_id"])
     found = card_views.find(connection, context.card_id)
     card = card_views.read(connection, found) if found else None
-    assert card is not None  # noqa: S101  made above
-    return MadeCard(made, context.deal_id, card)
+    if card is None:
+        raise unknown("card", context.card_id)
+    return MadeCard(bool(ids["made"]), context.deal_id, card)

@@ -23,7 +23,8 @@ from console.problems import ProblemError, documented, unknown
 from console.security import AnyCaller, Caller, OperatorOnly, ServiceOnly, SupervisorOnly
 from crm_store import ledger
 from crm_store.database import Connection
-from crm_store.views import Order, cards, chats, desks, dialogs, inbox, snapshot
+from crm_store.views import Order, backlogs, cards, chats, desks, dialogs, inbox, snapshot
+from crm_store.views.backlogs import BacklogView
 from crm_store.views.cards import Card, CardSummary, FoundCard
 from crm_store.views.chats import Chat, Message, Place
 from crm_store.views.desks import OpenChannelView, OperatorView
@@ -156,7 +157,7 @@ def get_dialogs(
 
 @router.get("/dialogs/{dialog_id}")
 def get_dialog(needs: Needs, caller: AnyCaller, dialog_id: RowId) -> Dialog:
-    """A dialog with its events (S1) and its decision records (D12)."""
+    """A dialog with its events (S1) its decision records (D12) and its clocks."""
     with snapshot(needs.database) as connection:
         dialog = dialogs.read(connection, dialog_id)
         if dialog is None:
@@ -184,6 +185,17 @@ def get_open_channels(needs: Needs, _caller: SupervisorOnly) -> Page[OpenChannel
     """All open channels with settings, channels, roster and backlog."""
     with snapshot(needs.database) as connection:
         return Page(items=desks.open_channels(connection), next=None)
+
+
+@router.get("/open-channels/{open_channel_id}/backlog")
+def get_backlog(needs: Needs, caller: SupervisorOnly, open_channel_id: RowId, limit: Limit = 50) -> BacklogView:
+    """What waits in an open channel, the oldest first, what its operators are doing, and why nobody has it (D8)."""
+    with snapshot(needs.database) as connection:
+        found = backlogs.read(connection, open_channel_id, limit)
+        if found is None:
+            raise unknown("open_channel", open_channel_id)
+        access.check_waiting(connection, caller, open_channel_id)
+    return found
 
 
 @router.get("/inbox/{inbox_id}")

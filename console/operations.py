@@ -94,8 +94,9 @@ def accept(needs: Dependencies, asked: Asked, operator: Operator, dialog_id: int
         check_accept(dialog.status, dialog.operator_id, operator.id)
         if dialog.status is DialogStatus.OFFERED:
             _accept_offer(connection, scene, operator)
+        counted = dialogs.counts(connection, dialog_id)
         _hold(connection, scene, operator, "accept")
-        return Done()
+        return Done(hints=frozenset(_free_slot(connection, dialog, counted=counted)))
 
     return _act(needs, asked, work, dialog_id)
 
@@ -126,7 +127,7 @@ def answer(needs: Dependencies, asked: Asked, operator: Operator, dialog_id: int
         dialog = scene.dialog
         check_answer(dialog.status, dialog.operator_id, operator.id)
         counted = dialogs.counts(connection, dialog_id)
-        if dialog.status is DialogStatus.ASSIGNED:
+        if dialog.accepted_at is None:  # assigned; or closed before, and his customer came back
             _hold(connection, scene, operator, "accept")
             dialog = replace(dialog, status=DialogStatus.ACCEPTED)
         entry = say(connection, dialog, text, operator.id)
@@ -216,8 +217,8 @@ def reopen(needs: Dependencies, asked: Asked, dialog_id: int) -> DialogSummary:
 
     def work(connection: Connection) -> Done:
         caller = asked.caller
-        mine = [caller.id] if isinstance(caller, Operator) else []
-        scene = _enter(connection, asked, dialog_id, operator_ids=mine)
+        operator_ids = [caller.id] if isinstance(caller, Operator) else []
+        scene = _enter(connection, asked, dialog_id, operator_ids=operator_ids)
         dialog = scene.dialog
         check_reopen(dialog.status, dialog.operator_id, scene.standing)
         if dialogs.has_other_open(connection, dialog.chat_id, dialog_id):
@@ -225,14 +226,16 @@ def reopen(needs: Dependencies, asked: Asked, dialog_id: int) -> DialogSummary:
         counted = dialogs.counts(connection, dialog_id)
         if not isinstance(caller, Operator):
             dialogs.queue(connection, [dialog], scene.actor, "reopen")
-            return Done(hints=frozenset({Step.DISTRIBUTE} | _free_slot(connection, dialog, counted=counted, left=True)))
-        left = dialog.operator_id != caller.id
+            freed = _free_slot(connection, dialog, counted=counted, left=True)
+            return Done(hints=frozenset({Step.DISTRIBUTE} | freed))
+        mine = dialog.operator_id == caller.id
         me = _seat_of(connection, scene, caller.id)
-        if (left or not counted) and not me.free:
+        if not (counted and mine) and not me.free:
             raise ActRefusedError(me.first_limit, f"you cannot have it: you {_said_to_you(me.first_limit)}")
         _hold(connection, scene, caller, "reopen")
-        _explain(connection, dialog.id, "reopen", caller.id, over_limit=False)
-        return Done(hints=frozenset(_free_slot(connection, dialog, counted=counted, left=left)))
+        if not mine:
+            _explain(connection, dialog.id, "reopen", caller.id, over_limit=False)
+        return Done(hints=frozenset(_free_slot(connection, dialog, counted=counted, left=not mine)))
 
     return _act(needs, asked, work, dialog_id)
 
@@ -342,7 +345,7 @@ def _accept_offer(connection: Connection, scene: _Scene, operator: Operator) -> 
         raise ActRefusedError(why_not, f"you {_said_to_you(why_not)}")
     roster = seats.read(connection, dialog.open_channel_id, scene.settings, Order.POSITION, MOST_NAMED)
     passed_over: dict[str, list[int]] = {}
-    for other in roster:
+    for other in roster.operators:
         if other.operator_id != operator.id:
             passed_over.setdefault(other.ineligible(available) or NOT_FIRST, []).append(other.operator_id)
     record = DecisionRecord(dialog.id, "D4", "accept", operator.id, passed_over, {})
@@ -352,9 +355,9 @@ def _accept_offer(connection: Connection, scene: _Scene, operator: Operator) -> 
 def _seat_of(connection: Connection, scene: _Scene, operator_id: int) -> RosterOperator:
     """A locked operator as he stands in the dialog's open channel. Raises ProblemError."""
     found = seats.read_some(connection, scene.dialog.open_channel_id, scene.settings, [operator_id])
-    if operator_id not in found:
+    if not found.operators:
         raise unknown("operator", operator_id)
-    return found[operator_id]
+    return found.operators[0]
 
 
 def _said_to_you(why: PassedOver) -> str:
@@ -409,7 +412,7 @@ def _transfer_to_roster(connection: Connection, scene: _Scene) -> None:
             raise ActRefusedError("inactive", "the open channel is not active")
         dialogs.move(connection, dialog.id, other.id)
         moved = replace(dialog, open_channel_id=other.id, passed_by=())
-        dialogs.queue(connection, [moved], scene.actor, "transfer")
+        dialogs.queue(connection, [moved], scene.actor, "transfer", was_open_channel_id=dialog.open_channel_id)
     dialogs.mark_transferred(connection, dialog.id)
 
 
@@ -435,6 +438,5 @@ def _free_slot(connection: Connection, dialog: LockedDialog, *, counted: bool, l
     """
     if dialog.operator_id is None or not counted or not (left or not dialogs.counts(connection, dialog.id)):
         return set()
-    served = seats.open_channels_of_slot(connection, dialog.operator_id, dialog.open_channel_id)
-    timers.set_backlogs(connection, {dialog.open_channel_id, *served}, 0.0)
+    seats.free_slot(connection, dialog.operator_id, dialog.open_channel_id)
     return {Step.DISTRIBUTE}

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
-from crm_store import desks, timers
+from crm_store import desks, seats, timers
 from crm_store.chats import read_settings
 from crm_store.database import Connection
 from crm_store.desks import ChannelTakenError, RosterMember
@@ -212,6 +212,7 @@ def set_channel_active(connection: Connection, key: str, *, active: bool) -> Non
 
 def welcome(connection: Connection, open_channel_ids: Sequence[int]) -> None:
     """What waits in these open channels is tried: somebody may be able to have it by now (D8)."""
+    seats.wake_all(connection, open_channel_ids)
     timers.set_backlogs(connection, set(open_channel_ids), 0.0)
 
 

@@ -33,7 +33,8 @@ class ChannelTakenError(StoreError):
 class LockedOpenChannel:
     """An open channel whose distribution this transaction decides alone.
 
-    turn: automatic assignments so far. seats: operators on its roster.
+    turn: automatic assignments so far. seats: operators on its roster. drowsy: it is long ago that all of them were
+    looked at.
     """
 
     id: int
@@ -41,6 +42,7 @@ class LockedOpenChannel:
     turn: int
     seats: int
     active: bool
+    drowsy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,7 @@ def seat(connection: Connection, open_channel_ids: Collection[int]) -> None:
         returning.hand_back(
             connection, removed.operator_id, "system", "off_roster", everything=True, open_channel_ids=here
         )
+    seats.wake_all(connection, open_channel_ids)
     waiting = [open_channel_id for open_channel_id in open_channel_ids if dialogs.waits_on(connection, open_channel_id)]
     if waiting:
         timers.set_backlogs(connection, waiting, 0.0)

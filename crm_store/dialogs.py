@@ -363,10 +363,11 @@ def queue(
     cause: str,
     *,
     passed: bool = False,
+    **details: Any,
 ) -> None:
     """Locked dialogs go to their backlogs, which are due then (D8); they stand there by their age.
 
-    passed: whoever had one has let it pass (D3).
+    passed: whoever had one has let it pass (D3). details: of the events.
     """
     if not dialogs:
         return
@@ -380,18 +381,10 @@ def queue(
             ],
         },
     )
-    events.log(connection, [one.event(actor, cause, DialogStatus.QUEUED, None) for one in dialogs])
+    events.log(connection, [one.event(actor, cause, DialogStatus.QUEUED, None, **details) for one in dialogs])
     stopped = (Clock.HANDOVER, Clock.AUTO_CLOSE, Clock.CLOSING)
     timers.stop_clocks(connection, [one.id for one in dialogs], stopped)
     timers.set_backlogs(connection, {one.open_channel_id for one in dialogs}, 0.0)
-
-
-def let_go(connection: Connection, dialogs: Sequence[LockedDialog], actor: str, cause: str) -> None:
-    """Nobody has these locked dialogs, which are closing, any more (D11)."""
-    if not dialogs:
-        return
-    connection.execute(_SQL["let_go"], {"dialog_ids": [one.id for one in dialogs]})
-    events.log(connection, [one.event(actor, cause, one.status, None) for one in dialogs])
 
 
 def move(connection: Connection, dialog_id: int, open_channel_id: int) -> None:
@@ -418,6 +411,11 @@ def mark_unanswered(connection: Connection, dialog_ids: Collection[int]) -> None
 def answered(connection: Connection, dialog_id: int) -> None:
     """The operator has answered in the locked dialog, which he has accepted."""
     connection.execute(_SQL["answered"], {"dialog_id": dialog_id})
+
+
+def begin_closing(connection: Connection, dialog_id: int) -> None:
+    """The locked dialog is closing: its operator has done with it, and so had it accepted (S4)."""
+    connection.execute(_SQL["begin_closing"], {"dialog_id": dialog_id})
 
 
 def close(connection: Connection, dialog_ids: Collection[int], *, spam: bool = False) -> None:

@@ -7,10 +7,11 @@ from datetime import date, datetime
 from itertools import groupby, takewhile
 
 from config.topology import INBOX_STEPS, Step, next_step
-from crm_store import ledger
+from crm_store import ledger, receipts
 from crm_store.database import Connection
 from crm_store.errors import StaleClaimError
 from crm_store.queries import Queries
+from crm_store.receipts import Receipt
 
 _SQL = Queries("inbox")
 
@@ -26,6 +27,7 @@ class NewItem:
 
     key_hash: what makes a second delivery recognisable. chat: external id of its conversation, None where it has
     none. message: normalised, as JSON; None if it could not be read. stage: the first step, `ignored` or `dead`.
+    receipt: what it reports of a message of ours (S5).
     """
 
     channel_id: int
@@ -41,6 +43,7 @@ class NewItem:
     reason: str | None = None
     failed_in: str = ""
     error: str = ""
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ def accept(connection: Connection, items: Sequence[NewItem], day: date) -> list[
             DEAD: sum(item.stage == DEAD for item in accepted),
         },
     )
+    receipts.insert(connection, [item.receipt for item in accepted if item.receipt is not None])
     ids = {id(item): inbox_id for item, (inbox_id,) in zip(accepted, cursor.fetchall(), strict=True)}
     _insert_unread(connection, [(ids[id(item)], item) for item in accepted if item.stage == DEAD])
     return [ids.get(id(item)) for item in items]

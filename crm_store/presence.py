@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from crm_store import desks, events, returning, timers
+from crm_store import desks, events, returning, seats, timers
 from crm_store.database import Connection
 from crm_store.events import Event
 from crm_store.queries import Queries
@@ -117,6 +117,7 @@ def _note(connection: Connection, operator_ids: Collection[int], actor: str) -> 
     )
     came = [change.operator_id for change in changes if change.became is Availability.AVAILABLE]
     if came:
+        seats.wake(connection, came)
         served = connection.execute(_SQL["open_channels_of"], {"operator_ids": came}).fetchall()
         timers.set_backlogs(connection, {row[0] for row in served}, 0.0)
     return changes

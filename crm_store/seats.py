@@ -1,9 +1,16 @@
-"""Seats: the operators of an open channel in the order of the policy, read only as far as a plan needs."""
+"""Seats: the operators of an open channel in the order of the policy, read only as far as a plan needs.
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+On a large roster, whoever could not be given anything rests: he is not looked at again until something changes for him
+(`wake`), and in any case every two minutes. So a plan costs the same with ten operators and with thousands, all busy.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from psycopg.rows import TupleRow
+
+from crm_store import timers
 from crm_store.database import Connection
 from crm_store.queries import Queries
 from tracker.channels import OpenChannelSettings
@@ -16,6 +23,9 @@ AVAILABLE = "available"
 LEAST_READ = 32
 """Seats that are read at once, at least."""
 
+SMALL = 100
+"""Seats of a roster that is read whole for each plan, so that a decision names everybody who was passed over."""
+
 
 class Order(StrEnum):
     """In which the seats are read: D2 for first assignments, D2 for all others, D3 and D4."""
@@ -23,6 +33,19 @@ class Order(StrEnum):
     TURN = "by_turn"
     GIVEN = "by_given"
     POSITION = "by_position"
+
+
+@dataclass(frozen=True, slots=True)
+class Seated:
+    """Operators as they were read. wakes: by operator, to tell whether something has changed for him since."""
+
+    operators: list[RosterOperator] = field(default_factory=list)
+    wakes: dict[int, int] = field(default_factory=dict)
+
+    def joined(self, other: "Seated") -> "Seated":
+        """Both together, each operator once."""
+        operators = {one.operator_id: one for one in (*self.operators, *other.operators)}
+        return Seated(list(operators.values()), other.wakes | self.wakes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +69,25 @@ def seat(connection: Connection, open_channel_ids: Collection[int]) -> list[Remo
 
 
 def read(
-    connection: Connection, open_channel_id: int, settings: OpenChannelSettings, order: Order, wanted: int
-) -> list[RosterOperator]:
-    """The seats of an open channel in this order, up to the `wanted`th eligible operator; all if there are fewer."""
-    found: list[RosterOperator] = []
+    connection: Connection,
+    open_channel_id: int,
+    settings: OpenChannelSettings,
+    order: Order,
+    wanted: int,
+    *,
+    everybody: bool = True,
+) -> Seated:
+    """The seats of an open channel in this order, up to the `wanted`th eligible operator; all if there are fewer.
+
+    everybody: those who rest, too.
+    """
+    found = Seated()
     eligible = 0
-    for operators in _pages(connection, open_channel_id, settings, order, max(wanted, LEAST_READ)):
-        for operator in operators:
-            found.append(operator)
+    for rows in _pages(connection, open_channel_id, settings, order, max(wanted, LEAST_READ), everybody=everybody):
+        for row in rows:
+            operator = _operator(row, settings)
+            found.operators.append(operator)
+            found.wakes[operator.operator_id] = row[4]
             eligible += operator.ineligible(settings.check_availability) is None
             if eligible == wanted:
                 return found
@@ -61,29 +95,35 @@ def read(
 
 
 def _pages(
-    connection: Connection, open_channel_id: int, settings: OpenChannelSettings, order: Order, limit: int
-) -> Iterator[list[RosterOperator]]:
-    after = (-1, -1)
+    connection: Connection,
+    open_channel_id: int,
+    settings: OpenChannelSettings,
+    order: Order,
+    limit: int,
+    *,
+    everybody: bool,
+) -> Iterator[list[TupleRow]]:
+    after, place = -1, -1
     parameters = {
         "open_channel_id": open_channel_id,
         "max_dialogs": settings.max_dialogs,
         "counted": settings.counted,
         "limit": limit,
+        "everybody": everybody,
     }
     while True:
-        rows = connection.execute(_SQL[order], {**parameters, "after": after[0], "place": after[1]}).fetchall()
-        operators = [_operator(row, settings) for row in rows]
-        yield operators
-        if len(operators) < limit:
+        rows = connection.execute(_SQL[order], {**parameters, "after": after, "place": place}).fetchall()
+        yield rows
+        if len(rows) < limit:
             return
-        last = operators[-1]
-        after = ({Order.TURN: last.turn, Order.GIVEN: last.given, Order.POSITION: 0}[order], last.position)
+        _, place, turn, given, *_ = rows[-1]
+        after = {Order.TURN: turn, Order.GIVEN: given, Order.POSITION: 0}[order]
 
 
 def read_some(
     connection: Connection, open_channel_id: int, settings: OpenChannelSettings, operator_ids: Collection[int]
-) -> dict[int, RosterOperator]:
-    """Certain operators by id as they stand now. Who has no seat here has position -1."""
+) -> Seated:
+    """Certain operators as they stand now. Who has no seat here has position -1."""
     rows = connection.execute(
         _SQL["some"],
         {
@@ -93,7 +133,34 @@ def read_some(
             "operator_ids": sorted(operator_ids),
         },
     ).fetchall()
-    return {row[0]: _operator(row, settings) for row in rows}
+    return Seated([_operator(row, settings) for row in rows], {row[0]: row[4] for row in rows})
+
+
+def rest(connection: Connection, open_channel_id: int, wakes: Mapping[int, int]) -> None:
+    """These operators could not be given anything when they were read, so by operator their `wakes` of then."""
+    if wakes:
+        parameters = {"open_channel_id": open_channel_id, "operator_ids": list(wakes), "wakes": list(wakes.values())}
+        connection.execute(_SQL["rest"], parameters)
+
+
+def wake(connection: Connection, operator_ids: Collection[int]) -> None:
+    """Something has changed for these operators: they may be able to have dialogs."""
+    connection.execute(_SQL["wake"], {"operator_ids": sorted(operator_ids), "small": SMALL})
+
+
+def free_slot(connection: Connection, operator_id: int, open_channel_id: int) -> None:
+    """The operator has room again on an open channel: the backlogs that may use it are due (D7, D8)."""
+    wake(connection, [operator_id])
+    parameters = {"operator_id": operator_id, "open_channel_id": open_channel_id}
+    rows = connection.execute(_SQL["open_channels_of_slot"], parameters).fetchall()
+    timers.set_backlogs(connection, {open_channel_id, *(row[0] for row in rows)}, 0.0)
+
+
+def wake_all(connection: Connection, open_channel_ids: Collection[int]) -> None:
+    """Something has changed for everybody on these locked open channels, or it is time to look at all of them."""
+    parameters = {"open_channel_ids": sorted(open_channel_ids)}
+    connection.execute(_SQL["wake_all"], parameters)
+    connection.execute(_SQL["set_woken"], parameters)
 
 
 def set_turns(connection: Connection, open_channel_id: int, turns: Mapping[int, tuple[int, int]]) -> None:
@@ -109,24 +176,16 @@ def set_turns(connection: Connection, open_channel_id: int, turns: Mapping[int, 
     )
 
 
-def open_channels_of_slot(connection: Connection, operator_id: int, open_channel_id: int) -> list[int]:
-    """Open channels whose backlog may use a slot that the operator has freed on one of them (D7, D8)."""
-    rows = connection.execute(
-        _SQL["open_channels_of_slot"], {"operator_id": operator_id, "open_channel_id": open_channel_id}
-    ).fetchall()
-    return [row[0] for row in rows]
-
-
-def _operator(row: Sequence[int | str | None], settings: OpenChannelSettings) -> RosterOperator:
-    operator_id, position, turn, given, availability, personal_limit, held, personal_held = row
+def _operator(row: TupleRow, settings: OpenChannelSettings) -> RosterOperator:
+    operator_id, position, turn, given, _, availability, personal_limit, held, personal_held = row
     return RosterOperator(
-        operator_id=operator_id,  # type: ignore[arg-type]
-        position=position,  # type: ignore[arg-type]
-        turn=turn,  # type: ignore[arg-type]
-        given=given,  # type: ignore[arg-type]
-        held=held,  # type: ignore[arg-type]
+        operator_id=operator_id,
+        position=position,
+        turn=turn,
+        given=given,
+        held=held,
         limit=settings.max_dialogs,
-        personal_held=personal_held,  # type: ignore[arg-type]
-        personal_limit=personal_limit,  # type: ignore[arg-type]
-        unavailable=None if availability == AVAILABLE else PassedOver(str(availability)),
+        personal_held=personal_held,
+        personal_limit=personal_limit,
+        unavailable=None if availability == AVAILABLE else PassedOver(availability),
     )

@@ -214,4 +214,5 @@ def _as_bytes(item: NewItem, error: RowRefusedError) -> NewItem:
         reason=error.reason,
         failed_in="accept",
         error=str(error),
+        receipt=None,
     )

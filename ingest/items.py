@@ -3,15 +3,18 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from uuid import UUID
 
 import orjson
 
 from crm_store import inbox
 from crm_store.inbox import NewItem
+from crm_store.receipts import Receipt
 from crm_store.secrets import SecretBox
 from ingest.adapters.base import ParsedEvent, ParseError
 from tracker.channels import Channel
-from tracker.messages import CHANGE_KINDS, InboundMessage
+from tracker.deliveries import REPORTED, DeliveryState
+from tracker.messages import CHANGE_KINDS, InboundMessage, MessageKind
 
 PARSE = "parse"
 """The step in which a body that cannot be read fails."""
@@ -66,4 +69,19 @@ def _readable(raw: bytes, message: InboundMessage, channel: Channel, box: Secret
         name=message.name,
         stage=inbox.FIRST_STAGE if acts else inbox.IGNORED,
         reason=None if acts else message.kind.value,
+        receipt=_receipt(message, channel),
     )
+
+
+def _receipt(message: InboundMessage, channel: Channel) -> Receipt | None:
+    """What a status reports of a message of ours (S5); None where its target has not the form of our ids.
+
+    Where a channel gives our messages ids of its own, those are not known yet.
+    """
+    if message.kind is not MessageKind.STATUS or message.text not in REPORTED:
+        return None
+    try:
+        message_key = UUID(message.target)
+    except ValueError:
+        return None
+    return Receipt(channel.id, message_key, DeliveryState(message.text))

@@ -50,18 +50,17 @@ class ActRefusedError(Exception):
         self.reason = reason
 
 
-def after_customer_message(status: DialogStatus, holder_id: int | None) -> DialogStatus:
-    """The status once the customer has written again (S1, S4); what is closing and nobody's waits for somebody."""
-    if status is DialogStatus.CLOSING and holder_id is None:
-        return DialogStatus.QUEUED
+def after_customer_message(status: DialogStatus) -> DialogStatus:
+    """The status once the customer has written again (S1, S4)."""
     if status in (DialogStatus.AWAITING_CUSTOMER, DialogStatus.CLOSING):
         return DialogStatus.AWAITING_OPERATOR
     return status
 
 
-def after_close(settings: OpenChannelSettings, text: str) -> DialogStatus:
-    """The status once it was closed with this text to the customer (S4)."""
-    return DialogStatus.CLOSING if text and settings.full_close_after else DialogStatus.CLOSED
+def after_close(settings: OpenChannelSettings, text: str, holder_id: int | None) -> DialogStatus:
+    """The status once it was closed with this text to the customer (S4). What nobody has, nobody can come back to."""
+    returns = text and settings.full_close_after and holder_id is not None
+    return DialogStatus.CLOSING if returns else DialogStatus.CLOSED
 
 
 def check_accept(status: DialogStatus, holder_id: int | None, operator_id: int) -> None:

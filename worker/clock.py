@@ -15,7 +15,7 @@ from uuid import uuid4
 import structlog
 
 from config.topology import INBOX_STEPS, Step
-from crm_store import clocks, costs, idempotency, inbox, ledger, outbox, timers
+from crm_store import clocks, costs, idempotency, inbox, ledger, outbox, receipts, timers
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
 from crm_store.retention import Retention, RetentionOptions
@@ -114,7 +114,7 @@ class Clock:
         waited = {step: seconds for step, seconds in inbox.oldest_due(connection).items() if step in INBOX_STEPS}
         if timers.due_backlogs(connection, 1):
             waited[Step.DISTRIBUTE] = max(waited.get(Step.DISTRIBUTE, 0.0), self._options.stale_after + 0.001)
-        if outbox.oldest_due(connection) is not None:
+        if outbox.oldest_due(connection) is not None or receipts.wait(connection):
             waited[Step.DELIVER] = self._options.stale_after + 0.001
         return waited
 

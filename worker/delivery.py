@@ -15,7 +15,7 @@ import httpx
 import structlog
 
 from config.topology import Step
-from crm_store import costs, desks, outbox
+from crm_store import costs, desks, outbox, receipts
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
 from crm_store.outbox import LeasedDelivery
@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 16
 """Deliveries that are leased, and sent side by side, at once."""
+
+RECEIPTS_AT_ONCE = 1000
+"""Receipts that one commit applies."""
 
 LONGEST_CALL = 60.0
 """Seconds that the HTTP client gives each part of a call; the whole call has less, see `timeout`."""
@@ -52,9 +55,11 @@ class Delivery:
         self._timeout = timeout
 
     def run(self, _items: Sequence[Any] = (), _tries: int = 0) -> None:
-        """Send one round of what is due, whatever the hint named."""
+        """Apply what channels have reported, and send one round of what is due, whatever the hint named."""
         began = time.perf_counter()
         try:
+            while self._apply_receipts() == RECEIPTS_AT_ONCE:
+                pass
             with self._session.transaction() as connection:
                 leased = outbox.lease(connection, AT_ONCE, self._lease)
                 channels = self._channels(connection) if leased else {}
@@ -62,13 +67,19 @@ class Delivery:
                 return
             results = asyncio.run(self._send_all(channels, leased))
             with self._session.transaction() as connection:
-                for delivery, result in zip(leased, results, strict=True):
+                # By id, as receipts lock them: two that wait for each other would both be sent again.
+                for delivery, result in sorted(zip(leased, results, strict=True), key=lambda pair: pair[0].id):
                     self._write_down(connection, delivery, result)
                 costs.enter(connection, Step.DELIVER, len(leased), time.perf_counter() - began)
         except DatabaseAwayError as error:
             log.warning("delivery_waits_for_database", error=error)
             return
         self._hints.publish_if_idle(Step.DELIVER)
+
+    def _apply_receipts(self) -> int:
+        """Before anything is leased: what is known to have arrived is not sent again (S5)."""
+        with self._session.transaction() as connection:
+            return receipts.apply(connection, RECEIPTS_AT_ONCE)
 
     async def _send_all(self, channels: Mapping[int, Channel], leased: Sequence[LeasedDelivery]) -> list[Result]:
         async with httpx.AsyncClient(timeout=LONGEST_CALL, follow_redirects=False) as client:

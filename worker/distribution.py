@@ -12,7 +12,7 @@ from crm_store.database import Connection
 from crm_store.desks import LockedOpenChannel
 from crm_store.dialogs import Assignment, DecisionRecord, PlannedDialog
 from crm_store.events import Event
-from crm_store.seats import Order
+from crm_store.seats import Order, Seated
 from crm_store.timers import BacklogTimer, NewClock
 from tracker.channels import Distribution
 from tracker.dialogs import Clock, DialogStatus
@@ -56,13 +56,14 @@ NO_HAND_OVER = HandOver()
 class Prepared:
     """A locked open channel with as much of its roster as a plan can need; who has a personal limit is locked.
 
-    backlog: its timer, read before all else. responsible: whom dialogs prefer.
+    backlog: its timer, read before all else. responsible: whom dialogs prefer. wakes: see `seats.Seated`.
     """
 
     desk: LockedOpenChannel
     backlog: BacklogTimer | None
     roster: Sequence[RosterOperator]
     responsible: Mapping[int, RosterOperator]
+    wakes: Mapping[int, int]
 
 
 @dataclass(slots=True)
@@ -119,27 +120,32 @@ def _read(connection: Connection, desk: LockedOpenChannel, backlog: BacklogTimer
     preferred = set(demand.preferred)
     if desk.settings.to_responsible:
         preferred.update(dialogs.preferred(connection, desk.id, demand.leaving))
-    return Prepared(
-        desk,
-        backlog,
-        _read_roster(connection, desk, n) if n else (),
-        seats.read_some(connection, desk.id, desk.settings, preferred) if preferred else {},
-    )
+    responsible = seats.read_some(connection, desk.id, desk.settings, preferred) if preferred else Seated()
+    roster = _read_roster(connection, desk, n) if n else Seated()
+    by_id = {one.operator_id: one for one in responsible.operators}
+    return Prepared(desk, backlog, roster.operators, by_id, roster.wakes)
 
 
-def _read_roster(connection: Connection, desk: LockedOpenChannel, n: int) -> list[RosterOperator]:
-    """As many eligible operators, in the order of the policy, as there may be dialogs: each gets at least one."""
+def _read_roster(connection: Connection, desk: LockedOpenChannel, n: int) -> Seated:
+    """As many eligible operators, in the order of the policy, as there may be dialogs: each gets at least one.
+
+    A small roster is read whole.
+    """
+    if desk.seats <= seats.SMALL:
+        return seats.read(connection, desk.id, desk.settings, Order.POSITION, desk.seats + 1)
+    if desk.drowsy:
+        seats.wake_all(connection, [desk.id])
+
+    def read(order: Order, wanted: int) -> Seated:
+        return seats.read(connection, desk.id, desk.settings, order, wanted, everybody=False)
+
     match desk.settings.distribution:
         case Distribution.EVENLY:
-            by_turn = seats.read(connection, desk.id, desk.settings, Order.TURN, n)
-            if len(by_turn) == desk.seats:
-                return by_turn
-            by_given = seats.read(connection, desk.id, desk.settings, Order.GIVEN, n)
-            return list({one.operator_id: one for one in (*by_turn, *by_given)}.values())
+            return read(Order.TURN, n).joined(read(Order.GIVEN, n))
         case Distribution.STRICTLY:
-            return seats.read(connection, desk.id, desk.settings, Order.POSITION, n)
+            return read(Order.POSITION, n)
         case Distribution.ALL:  # one besides the holder is enough
-            return seats.read(connection, desk.id, desk.settings, Order.POSITION, 2)
+            return read(Order.POSITION, 2)
 
 
 def _limited(prepared: Prepared) -> set[int]:
@@ -152,11 +158,13 @@ def _look_again(connection: Connection, prepared: Prepared) -> Prepared:
     limited = _limited(prepared)
     if not limited:
         return prepared
-    again = seats.read_some(connection, prepared.desk.id, prepared.desk.settings, limited)
+    read = seats.read_some(connection, prepared.desk.id, prepared.desk.settings, limited)
+    again = {one.operator_id: one for one in read.operators}
     return replace(
         prepared,
         roster=[again.get(one.operator_id, one) for one in prepared.roster],
         responsible={who: again[who] for who in prepared.responsible},
+        wakes={**prepared.wakes, **{who: read.wakes[who] for who in again if who in prepared.wakes}},
     )
 
 
@@ -177,6 +185,9 @@ def serve(connection: Connection, prepared: Prepared, hand_over: HandOver = NO_H
             unread=max(0, desk.seats - len(prepared.roster)),
         )
         _carry_out(connection, desk, planned, made, hand_over, served)
+        if desk.seats > seats.SMALL:
+            spent = {who for ids in (*made.ineligible.values(), *made.full.values()) for who in ids}
+            seats.rest(connection, desk.id, {who: n for who, n in prepared.wakes.items() if who in spent})
     served.more = len(waiting) >= MOST_AT_ONCE
     # Only if nobody has set it anew since it was read: what made it due again may not have been seen.
     if prepared.backlog is not None:
@@ -231,10 +242,9 @@ def _carry_out(
     if made.turns:
         seats.set_turns(connection, desk.id, made.turns)
         desks.set_open_channel_turn(connection, desk.id, made.turn)
-    freed = {planned[dialog_id].operator_id for dialog_id in served.handed} - {None}
-    if freed:
-        places = set().union(*(seats.open_channels_of_slot(connection, who, desk.id) for who in freed if who))
-        timers.set_backlogs(connection, places | {desk.id}, 0.0)
+    freed = {planned[dialog_id].operator_id for dialog_id in served.handed}
+    for operator_id in sorted(who for who in freed if who is not None):
+        seats.free_slot(connection, operator_id, desk.id)
 
 
 def _assignment(dialog: PlannedDialog, decision: Decision) -> Assignment:

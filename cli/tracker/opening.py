@@ -28,8 +28,15 @@ REASON = "Why; it stays in the records."
 
 @contextmanager
 def customers(command: str) -> Iterator[Database]:
+    """The database, for a command of the tracker's; see `opened`."""
+    with opened(f"tracker {command}") as database:
+        yield database
+
+
+@contextmanager
+def opened(command: str) -> Iterator[Database]:
     """The database. A refused act, or something that is not there, ends the command: one line, exit 1 (2: usage)."""
-    options = database_options(on_this_machine(load_settings()), f"tracker {command}")
+    options = database_options(on_this_machine(load_settings()), command)
     _try(options)
     with Database(options) as database:
         try:

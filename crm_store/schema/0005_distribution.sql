@@ -59,10 +59,14 @@ CREATE TABLE seats (
     position        integer NOT NULL,
     turn            bigint NOT NULL,
     given           bigint NOT NULL,
+    -- On a large roster: could not be given anything when he was last looked at, and nothing has changed since.
+    resting         boolean NOT NULL DEFAULT false,
+    wakes           bigint NOT NULL DEFAULT 0,              -- how often something has
     PRIMARY KEY (operator_id, open_channel_id)
 ) WITH (fillfactor = 50);
-CREATE INDEX seats_by_turn ON seats (open_channel_id, turn, position);
-CREATE INDEX seats_by_given ON seats (open_channel_id, given, position);
+CREATE INDEX seats_by_turn ON seats (open_channel_id, turn, position) WHERE NOT resting;
+CREATE INDEX seats_by_given ON seats (open_channel_id, given, position) WHERE NOT resting;
+CREATE INDEX seats_awake_by_position ON seats (open_channel_id, position) WHERE NOT resting;
 CREATE INDEX seats_by_position ON seats (open_channel_id, position);
 
 INSERT INTO seats (open_channel_id, operator_id, position, turn, given)
@@ -82,7 +86,9 @@ JOIN open_channels ON open_channels.id = listed.open_channel_id
 LEFT JOIN roster_turns
     ON roster_turns.open_channel_id = listed.open_channel_id AND roster_turns.operator_id = listed.operator_id;
 
-ALTER TABLE open_channels ADD COLUMN seats integer NOT NULL DEFAULT 0;  -- how many there are
+ALTER TABLE open_channels
+    ADD COLUMN seats integer NOT NULL DEFAULT 0,                    -- how many there are
+    ADD COLUMN woken_at timestamptz NOT NULL DEFAULT now();         -- when all of them were last looked at
 UPDATE open_channels SET seats = (SELECT count(*) FROM seats WHERE seats.open_channel_id = open_channels.id);
 
 DROP TABLE roster_turns;

@@ -49,7 +49,7 @@ FROM unnest(%(operator_ids)s::bigint[], %(department_ids)s::bigint[])
     WITH ORDINALITY AS given (operator_id, department_id, position)
 
 -- name: lock_open_channels
-SELECT id, settings::text, turn, seats, active FROM open_channels WHERE id = ANY(%(open_channel_ids)s)
+SELECT id, settings::text, turn, seats, active, woken_at < now() - interval '2 minutes' FROM open_channels WHERE id = ANY(%(open_channel_ids)s)
 ORDER BY id FOR NO KEY UPDATE
 
 -- name: roster

@@ -223,11 +223,6 @@ FROM (
 ) AS given
 WHERE dialogs.id = given.id
 
--- name: let_go
--- Closing, and nobody's any more.
-UPDATE dialogs SET operator_id = NULL, assigned_at = NULL, accepted_at = NULL, over_limit = false
-WHERE id = ANY(%(dialog_ids)s)
-
 -- name: move
 -- To the roster of another open channel (D10).
 UPDATE dialogs SET open_channel_id = %(open_channel_id)s, transferred = true, preferred_id = NULL
@@ -244,6 +239,9 @@ UPDATE dialogs SET unanswered_at = now() WHERE id = ANY(%(dialog_ids)s)
 
 -- name: answered
 UPDATE dialogs SET status = 'awaiting_customer', answered_at = now() WHERE id = %(dialog_id)s
+
+-- name: begin_closing
+UPDATE dialogs SET status = 'closing', accepted_at = coalesce(accepted_at, now()) WHERE id = %(dialog_id)s
 
 -- name: close_some
 UPDATE dialogs SET status = 'closed', closed_at = now(), spam = spam OR %(spam)s WHERE id = ANY(%(dialog_ids)s)

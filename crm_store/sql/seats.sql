@@ -42,51 +42,7 @@ WHERE open_channels.id = counted.id AND open_channels.seats <> counted.n
 
 -- name: by_turn
 SELECT
-    seats.operator_id, seats.position, seats.turn, seats.given, one.availability, one.personal_limit,
-    CASE WHEN %(max_dialogs)s::integer IS NULL THEN 0 ELSE (
-        SELECT count(*) FROM dialogs
-        WHERE dialogs.operator_id = seats.operator_id AND dialogs.open_channel_id = %(open_channel_id)s
-            AND dialogs.status <> 'closed'
-            AND counts_against_limit(dialogs.status, dialogs.answered_at, %(counted)s)
-    ) END,
-    CASE WHEN one.personal_limit IS NULL THEN 0 ELSE (
-        SELECT count(*) FROM dialogs JOIN open_channels ON open_channels.id = dialogs.open_channel_id
-        WHERE dialogs.operator_id = seats.operator_id AND dialogs.status <> 'closed' AND counts_against_limit(
-            dialogs.status, dialogs.answered_at, coalesce(open_channels.settings ->> 'counted', 'all')
-        )
-    ) END
-FROM (
-    SELECT * FROM seats WHERE open_channel_id = %(open_channel_id)s AND (turn, position) > (%(after)s, %(place)s)
-    ORDER BY turn, position LIMIT %(limit)s
-) AS seats
-JOIN operators_now AS one ON one.id = seats.operator_id
-ORDER BY seats.turn, seats.position
-
--- name: by_given
-SELECT
-    seats.operator_id, seats.position, seats.turn, seats.given, one.availability, one.personal_limit,
-    CASE WHEN %(max_dialogs)s::integer IS NULL THEN 0 ELSE (
-        SELECT count(*) FROM dialogs
-        WHERE dialogs.operator_id = seats.operator_id AND dialogs.open_channel_id = %(open_channel_id)s
-            AND dialogs.status <> 'closed'
-            AND counts_against_limit(dialogs.status, dialogs.answered_at, %(counted)s)
-    ) END,
-    CASE WHEN one.personal_limit IS NULL THEN 0 ELSE (
-        SELECT count(*) FROM dialogs JOIN open_channels ON open_channels.id = dialogs.open_channel_id
-        WHERE dialogs.operator_id = seats.operator_id AND dialogs.status <> 'closed' AND counts_against_limit(
-            dialogs.status, dialogs.answered_at, coalesce(open_channels.settings ->> 'counted', 'all')
-        )
-    ) END
-FROM (
-    SELECT * FROM seats WHERE open_channel_id = %(open_channel_id)s AND (given, position) > (%(after)s, %(place)s)
-    ORDER BY given, position LIMIT %(limit)s
-) AS seats
-JOIN operators_now AS one ON one.id = seats.operator_id
-ORDER BY seats.given, seats.position
-
--- name: by_position
-SELECT
-    seats.operator_id, seats.position, seats.turn, seats.given, one.availability, one.personal_limit,
+    seats.operator_id, seats.position, seats.turn, seats.given, seats.wakes, one.availability, one.personal_limit,
     CASE WHEN %(max_dialogs)s::integer IS NULL THEN 0 ELSE (
         SELECT count(*) FROM dialogs
         WHERE dialogs.operator_id = seats.operator_id AND dialogs.open_channel_id = %(open_channel_id)s
@@ -101,7 +57,56 @@ SELECT
     ) END
 FROM (
     SELECT * FROM seats
-    WHERE open_channel_id = %(open_channel_id)s AND position > %(place)s AND %(after)s::bigint IS NOT NULL
+    WHERE open_channel_id = %(open_channel_id)s AND (%(everybody)s OR NOT resting)
+        AND (turn, position) > (%(after)s, %(place)s)
+    ORDER BY turn, position LIMIT %(limit)s
+) AS seats
+JOIN operators_now AS one ON one.id = seats.operator_id
+ORDER BY seats.turn, seats.position
+
+-- name: by_given
+SELECT
+    seats.operator_id, seats.position, seats.turn, seats.given, seats.wakes, one.availability, one.personal_limit,
+    CASE WHEN %(max_dialogs)s::integer IS NULL THEN 0 ELSE (
+        SELECT count(*) FROM dialogs
+        WHERE dialogs.operator_id = seats.operator_id AND dialogs.open_channel_id = %(open_channel_id)s
+            AND dialogs.status <> 'closed'
+            AND counts_against_limit(dialogs.status, dialogs.answered_at, %(counted)s)
+    ) END,
+    CASE WHEN one.personal_limit IS NULL THEN 0 ELSE (
+        SELECT count(*) FROM dialogs JOIN open_channels ON open_channels.id = dialogs.open_channel_id
+        WHERE dialogs.operator_id = seats.operator_id AND dialogs.status <> 'closed' AND counts_against_limit(
+            dialogs.status, dialogs.answered_at, coalesce(open_channels.settings ->> 'counted', 'all')
+        )
+    ) END
+FROM (
+    SELECT * FROM seats
+    WHERE open_channel_id = %(open_channel_id)s AND (%(everybody)s OR NOT resting)
+        AND (given, position) > (%(after)s, %(place)s)
+    ORDER BY given, position LIMIT %(limit)s
+) AS seats
+JOIN operators_now AS one ON one.id = seats.operator_id
+ORDER BY seats.given, seats.position
+
+-- name: by_position
+SELECT
+    seats.operator_id, seats.position, seats.turn, seats.given, seats.wakes, one.availability, one.personal_limit,
+    CASE WHEN %(max_dialogs)s::integer IS NULL THEN 0 ELSE (
+        SELECT count(*) FROM dialogs
+        WHERE dialogs.operator_id = seats.operator_id AND dialogs.open_channel_id = %(open_channel_id)s
+            AND dialogs.status <> 'closed'
+            AND counts_against_limit(dialogs.status, dialogs.answered_at, %(counted)s)
+    ) END,
+    CASE WHEN one.personal_limit IS NULL THEN 0 ELSE (
+        SELECT count(*) FROM dialogs JOIN open_channels ON open_channels.id = dialogs.open_channel_id
+        WHERE dialogs.operator_id = seats.operator_id AND dialogs.status <> 'closed' AND counts_against_limit(
+            dialogs.status, dialogs.answered_at, coalesce(open_channels.settings ->> 'counted', 'all')
+        )
+    ) END
+FROM (
+    SELECT * FROM seats
+    WHERE open_channel_id = %(open_channel_id)s AND (%(everybody)s OR NOT resting)
+        AND position > %(place)s AND %(after)s::bigint IS NOT NULL
     ORDER BY position LIMIT %(limit)s
 ) AS seats
 JOIN operators_now AS one ON one.id = seats.operator_id
@@ -109,7 +114,8 @@ ORDER BY seats.position
 
 -- name: some
 SELECT
-    one.id, coalesce(seats.position, -1), coalesce(seats.turn, 0), coalesce(seats.given, 0), one.availability,
+    one.id, coalesce(seats.position, -1), coalesce(seats.turn, 0), coalesce(seats.given, 0),
+    coalesce(seats.wakes, 0), one.availability,
     one.personal_limit,
     CASE WHEN %(max_dialogs)s::integer IS NULL THEN 0 ELSE (
         SELECT count(*) FROM dialogs
@@ -131,6 +137,31 @@ WHERE one.id = ANY(%(operator_ids)s)
 UPDATE seats SET turn = new.turn, given = new.given
 FROM unnest(%(operator_ids)s::bigint[], %(turns)s::bigint[], %(givens)s::bigint[]) AS new (operator_id, turn, given)
 WHERE seats.open_channel_id = %(open_channel_id)s AND seats.operator_id = new.operator_id
+
+-- name: rest
+-- Unless something has changed since they were looked at.
+UPDATE seats SET resting = true
+FROM unnest(%(operator_ids)s::bigint[], %(wakes)s::bigint[]) AS seen (operator_id, wakes)
+WHERE seats.open_channel_id = %(open_channel_id)s AND seats.operator_id = seen.operator_id
+    AND seats.wakes = seen.wakes AND NOT seats.resting
+
+-- name: wake
+-- In the order of the open channels, as everybody who wakes somebody on several. Small rosters never rest.
+UPDATE seats SET resting = false, wakes = wakes + 1
+FROM (
+    SELECT seats.operator_id, seats.open_channel_id FROM seats
+    JOIN open_channels ON open_channels.id = seats.open_channel_id AND open_channels.seats > %(small)s
+    WHERE seats.operator_id = ANY(%(operator_ids)s)
+    ORDER BY seats.open_channel_id, seats.operator_id FOR NO KEY UPDATE OF seats
+) AS locked
+WHERE seats.operator_id = locked.operator_id AND seats.open_channel_id = locked.open_channel_id
+
+-- name: wake_all
+UPDATE seats SET resting = false, wakes = wakes + 1
+WHERE open_channel_id = ANY(%(open_channel_ids)s) AND resting
+
+-- name: set_woken
+UPDATE open_channels SET woken_at = now() WHERE id = ANY(%(open_channel_ids)s)
 
 -- name: open_channels_of_slot
 -- Where a freed slot of the operator counts: over all his open channels if he has a personal limit (D7).

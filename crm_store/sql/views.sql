@@ -6,6 +6,9 @@
 -- First in a transaction of several look-ups, so that they see one moment.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
 
+-- name: now
+SELECT now()
+
 -- name: names
 SELECT id, name FROM operators WHERE id = ANY(%(operator_ids)s)
 
@@ -162,7 +165,8 @@ SELECT
     channels.kind, coalesce(nullif(live.name, ''), chats.name),
     CASE WHEN live.type <> 'provisional' THEN live.id END, dialogs.deal_id, operators.id, operators.name,
     dialogs.created_at, dialogs.assigned_at, dialogs.accepted_at, dialogs.answered_at, dialogs.noticed_at,
-    dialogs.closed_at
+    dialogs.closed_at, dialogs.pinned, dialogs.spam, dialogs.unanswered_at, dialogs.over_limit,
+    preferred.id, preferred.name
 FROM (
     SELECT * FROM dialogs
     WHERE (%(dialog_id)s::bigint IS NULL OR id = %(dialog_id)s::bigint)
@@ -188,13 +192,93 @@ JOIN channels ON channels.id = chats.channel_id
 LEFT JOIN cards ON cards.id = dialogs.card_id
 LEFT JOIN cards AS live ON live.id = coalesce(cards.live_id, cards.id)
 LEFT JOIN operators ON operators.id = dialogs.operator_id
+LEFT JOIN operators AS preferred ON preferred.id = dialogs.preferred_id
 ORDER BY CASE WHEN %(oldest)s THEN dialogs.id END, dialogs.id DESC
 
 -- name: events_of
-SELECT at, actor, cause, was::text, became::text FROM events WHERE dialog_id = %(dialog_id)s ORDER BY id
+SELECT
+    at, actor, cause, was::text, became::text, former.id, former.name, holder.id, holder.name, events.details
+FROM events
+LEFT JOIN operators AS former ON former.id = events.was_operator_id
+LEFT JOIN operators AS holder ON holder.id = events.operator_id
+WHERE events.dialog_id = %(dialog_id)s
+ORDER BY events.id
 
 -- name: decisions_of
-SELECT at, rule, operator_id, candidates FROM decisions WHERE dialog_id = %(dialog_id)s ORDER BY id
+-- ineligible: of the plan, which holds for all of its decisions.
+SELECT
+    decisions.at, rule, cause, operator_id, over_limit, candidates, coalesce(plans.ineligible, '{}'), unnamed
+FROM decisions LEFT JOIN plans ON plans.id = decisions.plan_id
+WHERE dialog_id = %(dialog_id)s
+ORDER BY decisions.id
+
+-- name: clocks_of
+SELECT kind, due_at FROM timers WHERE dialog_id = %(dialog_id)s AND dialog_id <> 0 ORDER BY due_at, kind
+
+-- Backlogs -------------------------------------------------------------------------------------------------------
+
+-- name: backlog_of
+-- The open channel, what waits in it, and when it is tried next (D8).
+SELECT
+    open_channels.id, open_channels.name, active, settings::text, now(), waiting.queued, waiting.offered,
+    (SELECT due_at FROM timers WHERE kind = 'backlog' AND open_channel_id = open_channels.id AND dialog_id = 0)
+FROM open_channels
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE status = 'queued') AS queued, count(*) FILTER (WHERE status = 'offered') AS offered
+    FROM dialogs WHERE open_channel_id = open_channels.id AND status IN ('queued', 'offered')
+) AS waiting
+WHERE open_channels.id = %(open_channel_id)s
+
+-- name: waiting
+-- In the order of age, which is that of the ids. A dialog that came back waits since then.
+SELECT
+    dialogs.id, dialogs.status::text, coalesce(nullif(live.name, ''), chats.name), dialogs.chat_id, channels.key,
+    dialogs.created_at, coalesce(back.at, dialogs.created_at), preferred.id, preferred.name, dialogs.passed_by,
+    dialogs.noticed_at
+FROM (
+    SELECT * FROM dialogs
+    WHERE open_channel_id = %(open_channel_id)s AND status IN ('queued', 'offered')
+        AND (%(dialog_id)s::bigint IS NULL OR id = %(dialog_id)s::bigint)
+    ORDER BY id LIMIT %(limit)s
+) AS dialogs
+JOIN chats ON chats.id = dialogs.chat_id
+JOIN channels ON channels.id = chats.channel_id
+LEFT JOIN cards ON cards.id = dialogs.card_id
+LEFT JOIN cards AS live ON live.id = coalesce(cards.live_id, cards.id)
+LEFT JOIN operators AS preferred ON preferred.id = dialogs.preferred_id
+LEFT JOIN LATERAL (
+    SELECT max(at) AS at FROM events
+    WHERE events.dialog_id = dialogs.id AND events.became = 'queued'
+        AND events.was IS DISTINCT FROM 'queued' AND events.was IS DISTINCT FROM 'offered'
+) AS back ON true
+ORDER BY dialogs.id
+
+-- name: place_in_backlog
+SELECT count(*) FROM dialogs
+WHERE open_channel_id = %(open_channel_id)s AND status IN ('queued', 'offered') AND id <= %(dialog_id)s
+
+-- name: standings
+-- Everybody on the roster in its order, then those who are named besides, with what counts against their limits (D7).
+-- Since when his presence is what it is: the log's last word, unless it has changed by mere silence since.
+SELECT
+    operators.id, operators.name, seats.position, operators.availability, last.at, operators.seen_at,
+    load.here, (open_channels.settings ->> 'max_dialogs')::integer, load.over_all, operators.personal_limit,
+    coalesce((open_channels.settings ->> 'check_availability')::boolean, true)
+FROM operators_now AS operators
+JOIN open_channels ON open_channels.id = %(open_channel_id)s
+LEFT JOIN seats ON seats.operator_id = operators.id AND seats.open_channel_id = %(open_channel_id)s
+CROSS JOIN LATERAL (
+    SELECT
+        count(*) FILTER (WHERE dialogs.open_channel_id = %(open_channel_id)s) AS here, count(*) AS over_all
+    FROM dialogs JOIN open_channels AS its ON its.id = dialogs.open_channel_id
+    WHERE dialogs.operator_id = operators.id AND dialogs.status <> 'closed'
+        AND counts_against_limit(dialogs.status, dialogs.answered_at, coalesce(its.settings ->> 'counted', 'all'))
+) AS load
+LEFT JOIN LATERAL (
+    SELECT at FROM events WHERE dialog_id IS NULL AND operator_id = operators.id ORDER BY id DESC LIMIT 1
+) AS last ON operators.availability = operators.logged_availability
+WHERE seats.position IS NOT NULL OR operators.id = ANY(%(besides)s)
+ORDER BY seats.position, operators.id
 
 -- Desks ----------------------------------------------------------------------------------------------------------
 

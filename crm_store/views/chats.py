@@ -7,6 +7,7 @@ from typing import Any
 
 from crm_store.database import Connection
 from crm_store.views import SQL, Order, Reference, reference
+from tracker.deliveries import DeliveryState
 from tracker.dialogs import DialogStatus
 
 _LAST = 2**63 - 1
@@ -45,9 +46,9 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a message of ours. state: pending, held, sent, failed or expired."""
+    """What became of a message of ours (S5). sent_at: the channel took it, or reported of it first."""
 
-    state: str
+    state: DeliveryState
     attempts: int
     sent_at: datetime | None
     error: str
@@ -166,5 +167,5 @@ def _message(row: tuple[Any, ...]) -> Message:
         edited_at=row[15],
         deleted_at=row[16],
         reactions=row[17] or {},
-        delivery=None if row[18] is None else Delivery(*row[18:22]),
+        delivery=None if row[18] is None else Delivery(DeliveryState(row[18]), *row[19:22]),
     )

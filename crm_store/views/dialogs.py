@@ -15,7 +15,9 @@ from tracker.dialogs import DialogStatus
 class DialogSummary:
     """A dialog in a list. customer: the card's name, or the chat's. card_id: null while there is none yet.
 
-    noticed_at: when the customer was told that nobody is available (D8).
+    noticed_at: when the customer was told that nobody is available (D8). unanswered_at: when it was marked so
+    (S2). over_limit: who has it took it, or was given it, above a limit (D7). preferred: the card's responsible person,
+    whom it goes to first (D9).
     """
 
     id: int
@@ -34,38 +36,63 @@ class DialogSummary:
     answered_at: datetime | None
     noticed_at: datetime | None
     closed_at: datetime | None
+    pinned: bool
+    spam: bool
+    unanswered_at: datetime | None
+    over_limit: bool
+    preferred: Reference | None
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change of status (S1). actor: `customer`, `system` or `operator:ID`."""
+    """What happened to it (S1). actor: `customer`, `system`, `operator:ID`, `service` or `service:NAME`.
+
+    was, became: its status, equal where that did not change. was_operator, operator: who had it before, and who has it
+    from then on. details: ids, times, reasons.
+    """
 
     at: datetime
     actor: str
     cause: str
     was: DialogStatus | None
-    became: DialogStatus
+    became: DialogStatus | None
+    was_operator: Reference | None
+    operator: Reference | None
+    details: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """Why somebody got the dialog (D12). chosen: null where it was offered to all.
+    """Why somebody got the dialog (D12). chosen: null where it was offered to all. cause: what asked for the decision.
 
-    passed_over: who was considered and did not get it, by reason.
+    over_limit: it passed a limit, as takes and transfers may (D7). passed_over: who was considered and did not get it,
+    by reason. not_named: how many more there were, by reason; most of them were not looked at.
     """
 
     at: datetime
     rule: str
+    cause: str
     chosen: Reference | None
+    over_limit: bool
     passed_over: dict[str, list[Reference]]
+    not_named: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DialogClock:
+    """A deadline of the dialog. kind: what is due then (D5, S2-S4)."""
+
+    kind: str
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Dialog(DialogSummary):
-    """A dialog with its events and the records of the decisions about it, oldest first."""
+    """A dialog with its events and the records of the decisions about it, oldest first, and its clocks by due time."""
 
     events: list[Event]
     decisions: list[DecisionRecord]
+    clocks: list[DialogClock]
 
 
 def page(
@@ -101,41 +128,65 @@ def summary(connection: Connection, dialog_id: int) -> DialogSummary | None:
 
 
 def read(connection: Connection, dialog_id: int) -> Dialog | None:
-    """One dialog with its events and decision records."""
+    """One dialog with its events, decision records and clocks."""
     rows = _rows(connection, 1, dialog_id=dialog_id)
     if not rows:
         return None
     events = connection.execute(SQL["events_of"], {"dialog_id": dialog_id}).fetchall()
     return Dialog(
         **rows[0],
-        events=[
-            Event(at, actor, cause, None if was is None else DialogStatus(was), DialogStatus(became))
-            for at, actor, cause, was, became in events
-        ],
+        events=[_event(row) for row in events],
         decisions=_decisions(connection, dialog_id),
+        clocks=[DialogClock(*row) for row in connection.execute(SQL["clocks_of"], {"dialog_id": dialog_id}).fetchall()],
+    )
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    at, actor, cause, was, became, *operators, details = row
+    return Event(
+        at,
+        actor,
+        cause,
+        None if was is None else DialogStatus(was),
+        None if became is None else DialogStatus(became),
+        reference(*operators[:2]),
+        reference(*operators[2:]),
+        details or {},
     )
 
 
 def _decisions(connection: Connection, dialog_id: int) -> list[DecisionRecord]:
     rows = connection.execute(SQL["decisions_of"], {"dialog_id": dialog_id}).fetchall()
-    ids = {operator_id for _, _, chosen, candidates in rows for operator_id in (chosen, *_ids(candidates))} - {None}
-    known = names(connection, ids)
+    merged = [_merged(chosen, candidates, ineligible) for _, _, _, chosen, _, candidates, ineligible, _ in rows]
+    ids = {row[3] for row in rows} | {each for by_reason in merged for them in by_reason.values() for each in them}
+    known = names(connection, ids - {None})
     return [
         DecisionRecord(
             at,
             rule,
-            None if chosen is None else Reference(chosen, known[chosen]),
+            cause,
+            reference(chosen, known.get(chosen)),
+            over_limit,
             {
                 reason: [Reference(operator_id, known[operator_id]) for operator_id in operator_ids]
-                for reason, operator_ids in candidates.items()
+                for reason, operator_ids in passed_over.items()
             },
+            {reason: number for reason, number in not_named.items() if number},
         )
-        for at, rule, chosen, candidates in rows
+        for (at, rule, cause, chosen, over_limit, _, _, not_named), passed_over in zip(rows, merged, strict=True)
     ]
 
 
-def _ids(candidates: dict[str, list[int]]) -> list[int]:
-    return [operator_id for operator_ids in candidates.values() for operator_id in operator_ids]
+def _merged(chosen: int | None, *recorded: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Who was passed over, by the decision and by its plan; each once for each reason.
+
+    Whom the roster could give nothing may have got it all the same, as the responsible person (D9), or by a person.
+    """
+    merged: dict[str, dict[int, None]] = {}
+    for by_reason in recorded:
+        for reason, operator_ids in by_reason.items():
+            merged.setdefault(reason, {}).update(dict.fromkeys(operator_ids))
+    return {reason: others for reason, ids in merged.items() if (others := [one for one in ids if one != chosen])}
 
 
 def _rows(connection: Connection, limit: int, **filters: Any) -> list[dict[str, Any]]:
@@ -170,6 +221,11 @@ def _rows(connection: Connection, limit: int, **filters: Any) -> list[dict[str, 
             "answered_at": row[15],
             "noticed_at": row[16],
             "closed_at": row[17],
+            "pinned": row[18],
+            "spam": row[19],
+            "unanswered_at": row[20],
+            "over_limit": row[21],
+            "preferred": reference(*row[22:24]),
         }
         for row in rows
     ]

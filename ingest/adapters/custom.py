@@ -14,6 +14,7 @@ from tracker.identifiers import Evidence, messenger
 from tracker.messages import CHANGE_KINDS, CUSTOMER_KINDS, Attachment, InboundMessage, MessageKind
 
 _KINDS = {kind.value: kind for kind in MessageKind}
+_STATUS = "status"
 _SAY_SOMETHING = frozenset({MessageKind.TEXT, MessageKind.MEDIA})
 
 
@@ -40,6 +41,8 @@ class Custom(AdapterDefaults):
         """Raises ParseError for a message that breaks the protocol."""
         delivery = required(mapping(event), "delivery")
         message = an_object(mapping(event).get("message"), "message")
+        if message.get("type") == _STATUS:
+            return _status(message, delivery, channel, received_at)
         files = attachments(message.get("attachments"))
         kind = _kind(message, files)
         target = required(message, "target") if kind in CHANGE_KINDS else text(message.get("target"))
@@ -64,6 +67,20 @@ class Custom(AdapterDefaults):
             referral=text(message.get("referral")),
             forwarded=message.get("forwarded") is True,
         )
+
+
+def _status(message: Json, delivery: str, channel: Channel, received_at: datetime) -> InboundMessage:
+    """What became of a message of ours (S5), which the caller names by the id that we gave it."""
+    status = required(message, "status")
+    # A server that reports under the id of the message itself sends several deliveries with one id.
+    return Envelope(channel, channel.account_id, f"{status}:{delivery}", received_at).message(
+        MessageKind.STATUS,
+        "",
+        chat_id=text(message.get("chat_id")),
+        text=status,
+        sent_at=instant(message.get("sent_at")),
+        target=required(message, "id"),
+    )
 
 
 def _kind(message: Json, files: list[Attachment]) -> MessageKind:

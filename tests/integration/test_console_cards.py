@@ -46,6 +46,21 @@ def test_a_lead_is_made_by_hand(desk: Desk) -> None:
     assert (problem_of(again)["reason"], problem_of(again)["card_id"]) == ("card_exists", card["id"])
 
 
+def test_a_card_is_made_once_under_a_key(desk: Desk) -> None:
+    """Asked for again, it is the card as it is now, not the refusal of a second; and it is in the audit once."""
+    desk.open_channel("desk", [desk.operator("ann")], create="manual")
+    chat_id = chat_of(desk, desk.dialog("desk-telegram", "7", name="Ann Smith"))
+    ann, headers = desk.as_operator("ann"), {"idempotency-key": "k"}
+    first, again = (ann.post(f"/api/chats/{chat_id}/card", json={"type": "deal"}, headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert (first.json()["made"], again.headers["idempotency-replayed"]) == (True, "true")
+    other = ann.post(f"/api/chats/{chat_id}/card", json={"type": "lead"}, headers=headers)
+    assert problem_of(other)["reason"] == "idempotency_key_reused"
+    outcomes = desk.rows("SELECT outcome FROM audit WHERE act = 'create_card' ORDER BY id")
+    assert outcomes == [("done",), ("idempotency_key_reused",)]
+
+
 def test_a_deal_is_made_with_its_contact(desk: Desk) -> None:
     """C1, C2, C4: the contact has the identifiers, the dialog shows the deal, and the acceptor is responsible."""
     desk.open_channel("desk", [desk.operator("boss"), desk.operator("ann")], create="manual", distribution="all")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.desks import Desk, problem_of, typed_email, typed_phone
+from tracker.access import Role, Scope
 from tracker.identifiers import Evidence, messenger, phone
 from tracker.messages import MessageKind
 
@@ -318,3 +319,58 @@ def test_what_is_not_there_is_named(desk: Desk) -> None:
     assert not_found(desk, "/api/chats/999/history") == "unknown_chat"
     assert not_found(desk, "/api/dialogs/999") == "unknown_dialog"
     assert not_found(desk, "/api/inbox/999") == "unknown_inbox_item"
+
+
+def test_a_backlog_says_why_nobody_has_it(desk: Desk) -> None:
+    """D8, D12: what waits, oldest first, what each operator is doing, and one word for why nothing moves."""
+    ann = desk.operator("ann", online=False)
+    open_channel_id = desk.open_channel("desk", [ann], max_dialogs=2)
+    ids = [desk.dialog("desk-telegram", chat) for chat in ("7", "8")]
+    found = desk.get(f"/api/open-channels/{open_channel_id}/backlog", limit=1)
+    assert (found["verdict"], found["queued"], found["offered"], found["free"]) == ("nobody_available", 2, 0, 0)
+    assert (found["open_channel"]["name"], found["obstacles"]) == ("desk", {"offline": 1})
+    assert [waiting["id"] for waiting in found["dialogs"]] == ids[:1]
+    (standing,) = found["operators"]
+    assert (standing["operator"]["name"], standing["availability"], standing["obstacle"]) == (
+        "ann",
+        "offline",
+        "offline",
+    )
+    assert (standing["load"], standing["limit"], standing["personal_limit"]) == (0, 2, None)
+    assert found["next_try_at"] > found["now"]
+    assert not_found(desk, "/api/open-channels/999/backlog") == "unknown_open_channel"
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "reason"),
+    [
+        (Role.OPERATOR, Scope.ANY, "supervisors_only"),
+        (Role.SUPERVISOR, Scope.OWN, "out_of_scope"),
+        (Role.SUPERVISOR, Scope.DEPARTMENT, ""),
+        (Role.ADMINISTRATOR, None, ""),
+    ],
+)
+def test_who_sees_a_backlog(desk: Desk, role: Role, scope: Scope | None, reason: str) -> None:
+    """Loads and customers' names are for supervisors, as far as what waits there is within their reach."""
+    ann, sue = desk.operator("ann", online=False), desk.operator("sue", role=role, scope=scope)
+    desk.department("sales", [ann], [sue])
+    path = f"/api/open-channels/{desk.open_channel('desk', [ann])}/backlog"
+    response = desk.as_operator("sue").get(path)
+    assert (problem_of(response)["reason"] if response.status_code == 403 else "") == reason
+    assert response.status_code == (403 if reason else 200)
+
+
+def test_a_dialog_shows_its_clocks_and_marks(desk: Desk) -> None:
+    """D5, S1, D12: the hand-over clock of who is to accept; events with operators; a decision with its cause."""
+    ann = desk.operator("ann")
+    desk.open_channel("desk", [ann])
+    dialog = desk.get(f"/api/dialogs/{desk.dialog('desk-telegram', '7')}")
+    assert [clock["kind"] for clock in dialog["clocks"]] == ["handover"]
+    marks = ("pinned", "spam", "unanswered_at", "over_limit", "preferred")
+    assert [dialog[mark] for mark in marks] == [False, False, None, False, None]
+    assert [(event["was_operator"], event["operator"]) for event in dialog["events"]] == [
+        (None, None),
+        (None, {"id": ann, "name": "ann"}),
+    ]
+    (decision,) = dialog["decisions"]
+    assert (decision["cause"], decision["over_limit"], decision["not_named"]) == ("waiting", False, {})

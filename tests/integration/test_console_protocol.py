@@ -105,8 +105,16 @@ def test_operators_look_at_dialogs_chats_and_cards_only(desk: Desk) -> None:
 
 
 def test_the_service_does_not_act_as_an_operator(desk: Desk) -> None:
-    """Operators act by themselves."""
-    for path in ACTS:
+    """Operators act by themselves; closing is a supervisor's act too."""
+    for path in (
+        *ACTS,
+        "/api/operator/away",
+        "/api/operator/workday/start",
+        "/api/dialogs/1/skip",
+        "/api/dialogs/1/take",
+    ):
+        if path == "/api/dialogs/1/close":
+            continue
         assert reason(desk.service.post(path, json={"text": "hello"}), 403) == "operator_only"
     assert reason(desk.service.get("/api/operator/dialogs"), 403) == "operator_only"
 
@@ -197,6 +205,30 @@ def test_the_api_describes_itself(desk: Desk) -> None:
                 assert operation["security"], (method, path)
                 assert operation["responses"]["401"]["content"].keys() == {"application/problem+json"}, path
                 assert "HTTPValidationError" not in str(operation["responses"]["422"])
+
+
+def test_acts_take_an_idempotency_key(desk: Desk) -> None:
+    """All of them but heartbeats, which may be repeated, and the tracker's, whose second time is refused."""
+    document = desk.with_token("").get("/openapi.json").json()
+    without = set()
+    for path, operations in document["paths"].items():
+        if "post" in operations:
+            names = {parameter["name"].lower() for parameter in operations["post"].get("parameters", ())}
+            if "idempotency-key" not in names:
+                without.add(path)
+    assert without == {
+        "/api/operator/heartbeat",
+        "/api/cards/{card_id}/identifiers",
+        "/api/cards/{card_id}/identifiers/remove",
+        "/api/cards/{card_id}/detach",
+        "/api/chats/{chat_id}/detach",
+        "/api/tracker/merges",
+        "/api/tracker/merges/{merge_id}/undo",
+        "/api/tracker/reviews/{review_id}/accept",
+        "/api/tracker/reviews/{review_id}/reject",
+        "/api/tracker/blocked",
+        "/api/tracker/blocked/remove",
+    }
 
 
 # Without servers

@@ -170,6 +170,14 @@ def test_one_chat_in_scope_opens_the_customers_history(company: Company) -> None
     assert ann.get(f"/api/chats/{other_chat}/history").status_code == 403, "the chat itself is not hers"
 
 
+def test_what_waits_is_shown_to_whose_reach_it_is_in(company: Company) -> None:
+    """D8: the backlog of an open channel, to a supervisor of one of its roster, and to nobody below."""
+    seen = {"sue": 200, "adm": 200, "service": 200, "far": 403, "meg": 403, "ann": 403, "dan": 403}
+    for who, status in seen.items():
+        assert company.client(who).get("/api/open-channels/1/backlog").status_code == status, who
+    assert company.client("sue").get("/api/open-channels/3/backlog").status_code == 403, "support is none of hers"
+
+
 def test_unknown_is_told_before_scope(company: Company) -> None:
     """What there is not is 404 for everybody."""
     for path in ("dialogs/999", "chats/999", "chats/999/history", "cards/999/history"):
@@ -206,6 +214,56 @@ def test_what_each_is_to_a_dialog(company: Company) -> None:
     ):
         assert standing(who, what) == Standing(ids[who], on_roster, supervises), (who, what)
     assert standing("service", "of cem") == Standing(None, False, True)
+
+
+ACTS: dict[str, tuple[str, Any]] = {
+    "accept": ("accept", None),
+    "skip": ("skip", None),
+    "answer": ("answer", {"text": "hello"}),
+    "take": ("take", None),
+    "transfer": ("transfer", {"operator": 2}),
+    "to the backlog": ("transfer", {"backlog": True}),
+    "to another open channel": ("transfer", {"open_channel": 1}),
+    "close": ("close", None),
+    "spam": ("spam", None),
+    "reopen": ("reopen", None),
+    "pin": ("pin", None),
+    "unpin": ("unpin", None),
+}
+
+OUTSIDERS = ("ann", "ben", "dan", "sue", "far", "meg")
+"""Dan sees the dialog, which gives him no right to act on it; Sue supervises others."""
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_nobody_acts_on_a_dialog_beyond_his_reach(company: Company, act: str) -> None:
+    """D10: a foreign dialog, open and closed: refused, in the audit, and nothing is changed."""
+    desk = company.desk
+    path, body = ACTS[act]
+    dialog_id = company.dialogs["of cem"]
+    everything = "SELECT to_jsonb(dialogs) FROM dialogs ORDER BY id"
+    for status in ("accepted", "closing", "closed"):
+        desk.rows("UPDATE dialogs SET status = %s::dialog_status WHERE id = %s", status, dialog_id)
+        before = desk.rows(everything)
+        for who in OUTSIDERS:
+            response = company.client(who).post(f"/api/dialogs/{dialog_id}/{path}", json=body)
+            assert response.status_code in (403, 409), (who, status, response.text)
+            assert "Mr 4" not in response.text
+        assert desk.rows(everything) == before
+    refusals = desk.value("SELECT count(*) FROM audit WHERE outcome <> 'done'")
+    assert refusals == 3 * len(OUTSIDERS)
+    assert desk.value("SELECT count(*) FROM messages WHERE direction = 'out'") == 0
+
+
+@pytest.mark.parametrize("who", ["sue", "adm", "service"])
+def test_a_supervisor_acts_on_what_is_within_his_reach(company: Company, who: str) -> None:
+    """D10: closing stands for the acts that need no holder; it is his act in the log."""
+    dialog_id = company.dialogs["of ann"]
+    response = company.client(who).post(f"/api/dialogs/{dialog_id}/close")
+    assert (response.status_code, response.json()["status"]) == (200, "closed")
+    actor = "service" if who == "service" else f"operator:{company.operators[who]}"
+    last = company.desk.rows("SELECT actor, cause FROM events WHERE dialog_id = %s ORDER BY id DESC LIMIT 1", dialog_id)
+    assert last == [(actor, "close")]
 
 
 # Roles

@@ -120,3 +120,18 @@ def test_a_secret_that_is_none_is_said_so(secret):
     """A delivery is not signed with an empty or a mistyped key."""
     with pytest.raises(ValueError, match="secret"):
         sign(secret, "msg_1", 1, b"")
+
+
+def test_a_receipt():
+    """S5: what became of a message of ours, named by our id; it makes nothing, and no repetition of another."""
+    (delivered, read) = (
+        event.message
+        for status in ("delivered", "read")
+        for event in events({"type": "status", "id": "0198f3a2-5d10", "chat_id": "c1", "status": status})
+    )
+    assert delivered is not None
+    assert read is not None
+    assert (read.kind, read.text, read.target, read.chat_id) == (MessageKind.STATUS, "read", "0198f3a2-5d10", "c1")
+    assert (read.from_customer, read.identifiers) == (False, ())
+    assert delivered.key != read.key, "both came under one webhook-id"
+    assert error(type="status", status="") != ""

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from crm_store import errors
+from crm_store.views.backlogs import Verdict
+from tracker.deliveries import DeliveryState
+from tracker.distribution import PassedOver
 
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
-SOURCES = [*sorted((ROOT / "console").glob("*.py")), ROOT / "tracker" / "dialogs.py"]
+SOURCES = [*sorted((ROOT / "console").glob("*.py")), ROOT / "tracker" / "dialogs.py", ROOT / "tracker" / "presence.py"]
 PLACES = {"ActRefusedError": 0, "ProblemError": 1, "_unauthorized": 0}
 """The place of the reason among the arguments."""
 
@@ -45,3 +48,10 @@ def test_every_reason_is_documented() -> None:
     assert {"taken", "already_one", "unknown_review", "not_on_card", "no_token", "bad_identifier"} <= raised
     documented = set(re.findall(r"`([a-z_]+)`", page))
     assert raised - documented == set()
+
+
+def test_every_reason_of_a_decision_is_documented() -> None:
+    """D12: who reads a decision record finds each of its reasons, and each verdict on a backlog."""
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`([a-z_]+)`", page))
+    assert {*PassedOver, *Verdict, *DeliveryState} - documented == set()

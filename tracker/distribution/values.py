@@ -47,11 +47,16 @@ class RosterOperator:
     unavailable: PassedOver | None = None
 
     @property
-    def free(self) -> int:
-        """How many more dialogs fit under both limits."""
+    def room(self) -> int:
+        """How many more dialogs fit under both limits; below zero if he is above one."""
         here = UNLIMITED if self.limit is None else self.limit - self.held
         over_all = UNLIMITED if self.personal_limit is None else self.personal_limit - self.personal_held
-        return max(0, min(here, over_all))
+        return min(here, over_all)
+
+    @property
+    def free(self) -> int:
+        """How many more dialogs he may be given."""
+        return max(0, self.room)
 
     @property
     def first_limit(self) -> PassedOver:
@@ -112,7 +117,8 @@ class Decision:
 class Plan:
     """Decisions in the order of the dialogs' age.
 
-    ineligible: who could not be given anything, by reason; it holds for every decision. turns: of each operator who
+    ineligible: who could not be given anything, by reason; it holds for every decision. full: who could, and now cannot
+    be given more. turns: of each operator who
     was given a dialog, his new turn and his new `given`. turn: the open channel's.
     """
 
@@ -120,3 +126,4 @@ class Plan:
     ineligible: Mapping[PassedOver, tuple[int, ...]]
     turns: Mapping[int, tuple[int, int]]
     turn: int
+    full: Mapping[PassedOver, tuple[int, ...]] = field(default_factory=dict)

@@ -107,9 +107,7 @@ def _demands(
 
 
 def _may_leave(dialog: OpenDialog | LockedDialog, gone: Collection[int]) -> bool:
-    """Whether it goes back if it is not pinned: its operator is gone, or it is closing and nobody's (D11, S4)."""
-    if dialog.operator_id is None:
-        return dialog.status is DialogStatus.CLOSING
+    """Whether it goes back if it is not pinned: its operator is gone (D11)."""
     return dialog.operator_id in gone and dialog.status in HELD
 
 
@@ -185,7 +183,7 @@ def _note_messages(
     if not present:
         return set()
     counts = Counter(item.chat_id for item in items)
-    became = {dialog.id: after_customer_message(dialog.status, dialog.operator_id) for dialog in present.values()}
+    became = {dialog.id: after_customer_message(dialog.status) for dialog in present.values()}
     changed = [dialog for dialog in present.values() if became[dialog.id] is not dialog.status]
     if changed:
         dialogs.set_statuses(connection, [(dialog.id, became[dialog.id]) for dialog in changed])
@@ -208,15 +206,10 @@ def _note_messages(
     leaving = [
         replace(dialog, status=became[dialog.id])
         for dialog in present.values()
-        if dialog.operator_id is not None
-        and _may_leave(dialog, gone)
-        and not dialog.pinned
-        and settings[dialog.open_channel_id].check_availability
+        if _may_leave(dialog, gone) and not dialog.pinned and settings[dialog.open_channel_id].check_availability
     ]
     dialogs.queue(connection, leaving, "system", "operator_unavailable")
-    waiting = {one.open_channel_id for one in changed if became[one.id] is DialogStatus.QUEUED}
-    timers.set_backlogs(connection, waiting, 0.0)
-    return waiting | {dialog.open_channel_id for dialog in leaving}
+    return {dialog.open_channel_id for dialog in leaving}
 
 
 def _mark_over_limit(

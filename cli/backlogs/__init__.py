@@ -1,0 +1,1 @@
+"""`openchannel backlog`: what waits, and why nobody has it."""

@@ -1,0 +1,1 @@
+"""`openchannel dialogs`: who has which dialog, since when and why."""

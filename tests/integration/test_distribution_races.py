@@ -1,0 +1,425 @@
+"""Dialogs raced for: acts, clocks, workers, and operators who leave, all at the same moment (D4-D8, D11, D13, S1-S5).
+
+What holds at any moment is in `tests.dialog_invariants`.
+"""
+
+import itertools
+import os
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from config.topology import INBOX_STEPS, Step
+from console import presence
+from console.operations import Target
+from console.security import Operator
+from crm_store import desks
+from crm_store.database import Session
+from crm_store.desks import RosterMember
+from tests.dialog_invariants import check
+from tests.distribution_racers import (
+    DONE,
+    SERVICE,
+    Console,
+    asked,
+    at_once,
+    operator,
+    outcome,
+    watched,
+)
+from tests.pipeline import Desk, Worker, drain, text_message
+from tests.processes import wait_for
+from tracker.access import Role, Scope
+from tracker.presence import Workday
+from worker.presence_watch import PresenceWatch
+from worker.timers import work_off
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+ROUNDS = int(os.environ.get("OPENCHANNEL_TEST_RACE_ROUNDS", "60"))
+"""How often everything is raced against everything."""
+
+DIALOGS = int(os.environ.get("OPENCHANNEL_TEST_RACE_DIALOGS", "3000"))
+"""How many dialogs the long races distribute; 10,000 is what the rules promise, and takes minutes."""
+
+
+@pytest.fixture
+def desk(database_url: str) -> Iterator[Desk]:
+    """A database; after the test everything holds that always holds."""
+    with Desk(database_url) as made:
+        yield made
+        check(made)
+
+
+@pytest.fixture
+def console(desk: Desk) -> Iterator[Console]:
+    """For up to 50 callers at once."""
+    with Console(desk.url, 50) as made:
+        yield made
+
+
+def operators(desk: Desk, n: int, *, personal_limit: int | None = None, name: str = "operator") -> list[int]:
+    return [desk.operator(f"{name}-{k}", personal_limit=personal_limit) for k in range(n)]
+
+
+def write(desk: Desk, *chats: int | str, key: str = "telegram", worker: Worker | None = None) -> list[int]:
+    """Each of these customers writes; returns the dialogs."""
+    inbox_ids = desk.run_through(*(text_message(key, chat, "hello") for chat in chats), worker=worker)
+    found = "SELECT dialog_id FROM inbox_state WHERE inbox_id = ANY(%s) ORDER BY inbox_id"
+    return [dialog_id for (dialog_id,) in desk.rows(found, inbox_ids)]
+
+
+def holder(desk: Desk, dialog_id: int) -> int | None:
+    found: int | None = desk.value("SELECT operator_id FROM dialogs WHERE id = %s", dialog_id)
+    return found
+
+
+def causes(desk: Desk, *wanted: str) -> Counter[str]:
+    return Counter(dict(desk.rows("SELECT cause, count(*) FROM events WHERE cause = ANY(%s) GROUP BY 1", list(wanted))))
+
+
+# Accepting
+
+
+def test_fifty_accept_one_offer_at_once(desk: Desk, console: Console) -> None:
+    """D4: one of fifty has it, and forty-nine are told that it is taken; again and again."""
+    everybody = operators(desk, 50)
+    desk.open_channel("desk", ["telegram"], everybody, distribution="all")
+    for dialog_id in write(desk, *range(4)):
+        came = at_once([partial(console.accept, who, dialog_id) for who in everybody])
+        assert Counter(came) == {DONE: 1, "taken": 49}
+        assert holder(desk, dialog_id) == everybody[came.index(DONE)]
+    assert causes(desk, "accept") == {"accept": 4}, "S1: one change, one event"
+
+
+def test_who_accepts_two_offers_at_once_gets_one_under_a_personal_limit_of_one(desk: Desk, console: Console) -> None:
+    """D4, D7: in two open channels; each of the two dialogs goes to somebody else."""
+    everybody = operators(desk, 25, personal_limit=1)
+    desk.open_channel("one", ["telegram"], everybody, distribution="all")
+    desk.open_channel("two", ["custom"], everybody, distribution="all")
+    for n in range(4):
+        both = [*write(desk, n), *write(desk, n, key="custom")]
+        came = at_once([partial(console.accept, who, dialog_id) for who in everybody for dialog_id in both])
+        assert Counter(came)[DONE] == 2
+        assert set(came) <= {DONE, "taken", "at_personal_limit"}
+        assert len({holder(desk, dialog_id) for dialog_id in both}) == 2
+        check(desk)
+        for dialog_id in both:
+            assert console.close(SERVICE, dialog_id) == DONE
+
+
+def test_fifty_accept_twenty_dialogs_under_limits(desk: Desk, console: Console) -> None:
+    """D4, D7: ten per open channel; at most one each there, half of them one over all; all find somebody."""
+    everybody = operators(desk, 25) + operators(desk, 25, personal_limit=1, name="limited")
+    for name, key in (("one", "telegram"), ("two", "custom")):
+        desk.open_channel(name, [key], everybody, distribution="all", max_dialogs=1)
+    offered = write(desk, *range(10)) + write(desk, *range(10), key="custom")
+    chance = random.Random(1)
+    orders = [chance.sample(offered, 20) for _ in everybody]
+
+    def accept_all(who: int, order: list[int]) -> list[str]:
+        return [console.accept(who, dialog_id) for dialog_id in order]
+
+    with watched(desk.url):
+        came = at_once([partial(accept_all, who, order) for who, order in zip(everybody, orders, strict=True)])
+    reasons = Counter(itertools.chain(*came))
+    assert reasons[DONE] == 20
+    assert set(reasons) <= {DONE, "taken", "already_yours", "at_limit", "at_personal_limit"}
+    assert desk.value("SELECT count(*) FROM dialogs WHERE status = 'accepted'") == 20
+
+
+# Accepting against the clock
+
+
+def test_accept_against_hand_over(desk: Desk, console: Console) -> None:
+    """D5: exactly one of them wins, whoever comes first; who accepts too late is told that it is taken."""
+    everybody = operators(desk, 3)
+    desk.open_channel("desk", ["telegram"], everybody)
+    sessions = [Session(desk.options) for _ in range(2)]
+    chance, came = random.Random(2), Counter[str]()
+    for n in range(90):
+        (dialog_id,) = write(desk, n)
+        mine = holder(desk, dialog_id)
+        assert mine is not None
+        desk.execute("UPDATE timers SET due_at = now() - interval '1 second' WHERE dialog_id = %s", dialog_id)
+        clocks: list[Callable[[], object]] = [partial(work_off, session) for session in sessions]
+        accept = partial(console.accept, mine, dialog_id)
+        match n % 3:
+            case 0:
+                accepted = accept()
+                at_once(clocks)
+            case 1:
+                at_once(clocks)
+                accepted = accept()
+            case _:
+                accepted = str(at_once([*clocks, accept], chance)[-1])
+        handed = desk.value("SELECT count(*) FROM events WHERE dialog_id = %s AND cause = 'handover'", dialog_id)
+        assert (accepted, handed) in ((DONE, 0), ("taken", 1))
+        assert (holder(desk, dialog_id) == mine) is (accepted == DONE)
+        came[accepted] += 1
+        check(desk)
+        assert console.close(SERVICE, dialog_id) == DONE
+    assert came[DONE] >= 30
+    assert came["taken"] >= 30
+    for session in sessions:
+        session.close()
+
+
+def test_a_clock_that_was_set_anew_does_not_go_off(desk: Desk, console: Console) -> None:
+    """D5: between the clock's look and its locks the dialog has changed hands: the new holder has the whole time."""
+    first, second = operators(desk, 2)
+    desk.open_channel("desk", ["telegram"], [first, second])
+    worker_session = Session(desk.options)
+    for n in range(10):
+        (dialog_id,) = write(desk, n)
+        mine = holder(desk, dialog_id)
+        other = second if mine == first else first
+        desk.execute("UPDATE timers SET due_at = now() - interval '1 second' WHERE dialog_id = %s", dialog_id)
+        with ThreadPoolExecutor(1) as pool:
+            with desk.session.transaction() as connection:
+                desks.lock_open_channels(connection, [1])  # the clock has looked, and waits
+                waiting = pool.submit(work_off, worker_session)
+                assert wait_for(lambda: desk.blocked_sessions() > 0)
+                connection.execute("SELECT FROM dialogs WHERE id = %s FOR NO KEY UPDATE", [dialog_id])
+                connection.execute(
+                    "UPDATE timers SET due_at = now() + interval '1 minute', generation = generation + 1 "
+                    "WHERE dialog_id = %s",
+                    [dialog_id],
+                )
+            waiting.result(20)
+        assert holder(desk, dialog_id) == mine != other
+        assert console.close(SERVICE, dialog_id) == DONE
+    worker_session.close()
+    assert causes(desk, "handover", "kept") == {}
+
+
+# Everything against everything
+
+REFUSALS = {
+    "already_yours",
+    "at_limit",
+    "at_personal_limit",
+    "chat_has_dialog",
+    "closed",
+    "closing",
+    "has_it_already",
+    "nobodys",
+    "nobody_else",
+    "not_assigned",
+    "not_on_roster",
+    "not_yours",
+    "open",
+    "taken",
+    "waits_already",
+}
+
+
+@pytest.mark.parametrize(
+    ("seed", "distribution", "counted"),
+    [
+        (11, "evenly", "all"),
+        (12, "strictly", "without_answered"),
+        (13, "evenly", "without_awaiting_customer"),
+        (14, "all", "without_closing"),
+        (15, "strictly", "without_closing"),
+    ],
+)
+def test_acts_customers_and_clocks_at_once(
+    desk: Desk, console: Console, seed: int, distribution: str, counted: str
+) -> None:
+    """S1-S5, D5, D7, D10: in each round a dozen acts on a few dialogs, new messages and clocks at the same moment.
+
+    No caller meets a deadlock, nothing is refused without a name, and everything holds after each round.
+    """
+    chance = random.Random(seed)
+    everybody = operators(desk, 3, personal_limit=2) + operators(desk, 2, name="free")
+    settings = {
+        "distribution": distribution,
+        "counted": counted,
+        "max_dialogs": 2,
+        "close_after": 60,
+        "auto_close_text": "bye",
+        "closing_text": "good bye",
+        "full_close_after": 60,
+        "mark_unanswered_after": 300,
+        "unanswered_text": "a moment",
+    }
+    places = [
+        desk.open_channel("one", ["telegram"], everybody, **settings),
+        desk.open_channel("two", ["custom"], everybody, **settings),
+    ]
+    chief = Operator(desk.operator("chief"), "chief", Role.ADMINISTRATOR, Scope.ANY)
+    workers, clocks = [desk.worker() for _ in range(2)], [Session(desk.options) for _ in range(2)]
+    came = Counter[str]()
+    for n in range(ROUNDS):
+        acts = [partial(_some_act, console, chance.random(), desk, chief, everybody, places) for _ in range(9)]
+        chats = [(chance.choice(["telegram", "custom"]), chance.randrange(16)) for _ in range(5)]
+        desk.accept(*(text_message(key, chat, "hello") for key, chat in chats))
+        if n % 3 == 0:
+            desk.execute("UPDATE timers SET due_at = now() - interval '1 second' WHERE random() < 0.5")
+        steps = [partial(_run_steps, worker) for worker in workers]
+        ticks = [partial(_tick, session) for session in clocks]
+        with watched(desk.url):
+            came.update(at_once([*acts, *steps, *ticks], chance))
+        drain(desk, workers[0])
+        workers[0].run(Step.DISTRIBUTE)
+        check(desk)
+    for session in clocks:
+        session.close()
+    assert set(came) <= REFUSALS | {DONE, ""}, came
+    assert came[DONE] > 100
+    assert desk.value("SELECT count(*) FROM failures") == 0
+    assert desk.ledger().pending == 0
+    done = Counter(dict(desk.rows("SELECT cause, count(*) FROM events GROUP BY 1")))
+    expected = {"answer", "close", "take", "transfer", "pin", "spam", "message", "reopen", "accept"}
+    assert expected <= set(done), "it was a race: everything happened"
+
+
+def _some_act(
+    console: Console, chosen: float, desk: Desk, chief: Operator, everybody: list[int], places: list[int]
+) -> str:
+    """An act on one of the newest dialogs: of its holder, of another operator, or of a supervisor."""
+    chance = random.Random(chosen)
+    newest = console_rows(console, "SELECT id, operator_id FROM dialogs ORDER BY id DESC LIMIT 24")
+    if not newest:
+        return ""
+    dialog_id, has = chance.choice(newest)
+    who = has if has is not None and chance.random() < 0.7 else chance.choice(everybody)
+    me = operator(who)
+    someone = chance.choice([me, me, SERVICE, chief])
+    match chance.randrange(11):
+        case 0 | 1:
+            return console.answer(who, dialog_id)
+        case 2:
+            return console.close(someone, dialog_id)
+        case 3:
+            return console.take(chance.choice([me, chief]), dialog_id)
+        case 4:
+            targets = [Target(), Target(operator_id=chance.choice(everybody))]
+            targets.append(Target(open_channel_id=chance.choice(places)))
+            return console.transfer(someone, dialog_id, chance.choice(targets))
+        case 5:
+            return console.skip(who, dialog_id)
+        case 6:
+            return console.pin(someone, dialog_id, pinned=chance.random() < 0.5)
+        case 7:
+            return console.spam(someone, dialog_id)
+        case 8:
+            return console.reopen(someone, dialog_id)
+        case _:
+            return console.accept(who, dialog_id)
+
+
+def console_rows(console: Console, query: str) -> list[tuple[int, int | None]]:
+    with console.database.transaction() as connection:
+        return connection.execute(query).fetchall()
+
+
+def _run_steps(worker: Worker) -> str:
+    for step in INBOX_STEPS:
+        worker.run(step)
+    return ""
+
+
+def _tick(session: Session) -> str:
+    work_off(session)
+    return ""
+
+
+# Operators who leave
+
+
+@pytest.mark.parametrize("seed", [21, 22])
+def test_operators_leave_while_they_are_given_dialogs(desk: Desk, console: Console, seed: int) -> None:
+    """D6, D11: dismissed, on leave, their day over or off the roster, during assignments and acts at the same moment.
+
+    Once the clock has looked, nothing is with somebody who has left, and everything else holds.
+    """
+    chance = random.Random(seed)
+    workers, watches = [desk.worker() for _ in range(2)], [Session(desk.options) for _ in range(2)]
+    staying = [desk.operator("always", personal_limit=50), desk.operator("there")]
+    places = {
+        key: desk.open_channel(key, [key], staying, max_dialogs=30, closing_text="bye", full_close_after=60)
+        for key in ("telegram", "custom")
+    }
+    left: dict[str, list[int]] = {how: [] for how in ("dismissed", "leave", "workday", "roster")}
+    for n in range(15):
+        leaving = operators(desk, 4, personal_limit=chance.choice([None, 5]), name=f"leaving-{n}")
+        desk.execute("UPDATE operators SET time_tracking = true, workday = 'started' WHERE id = ANY(%s)", [leaving[2]])
+        for place in places.values():
+            _put_roster(desk, place, [*leaving, *staying])
+        for key in places:
+            write(desk, *(f"{n}-first-{chat}" for chat in range(12)), key=key, worker=workers[0])
+        desk.accept(*(text_message(key, f"{n}-{chat}", "hello") for key in places for chat in range(12)))
+        drain(desk, workers[0], INBOX_STEPS[:-2])
+        acts: list[Callable[[], object]] = [
+            lambda who=leaving[0]: outcome(lambda: presence.dismiss(console.needs, asked(SERVICE), who)),
+            lambda who=leaving[1]: _leave(console, who),
+            lambda who=leaving[2]: outcome(
+                lambda: presence.turn_workday(console.needs, asked(operator(who)), who, Workday.ENDED)
+            ),
+            *(partial(_put_roster, desk, place, [*leaving[:3], *staying]) for place in places.values()),
+            *(partial(_run_steps, worker) for worker in workers),
+            *(partial(_answer_some, console, chance.random(), leaving) for _ in range(3)),
+            *(PresenceWatch(session).look for session in watches),
+        ]
+        at_once(acts, chance)
+        for how, who in zip(left, leaving, strict=True):
+            left[how].append(who)
+        drain(desk, workers[0])
+        PresenceWatch(watches[0]).look()
+        workers[0].run(Step.DISTRIBUTE)
+        _nothing_is_left_with(desk, left)
+        check(desk)
+        for (dialog_id,) in desk.rows("SELECT id FROM dialogs WHERE status <> 'closed'"):
+            assert console.spam(SERVICE, dialog_id) == DONE
+    for session in watches:
+        session.close()
+    handed_back = causes(desk, "dismissed", "on_leave", "workday_ended", "off_roster")
+    assert len(handed_back) == 4, "it was a race: each of them had something"
+
+
+def _nothing_is_left_with(desk: Desk, left: dict[str, list[int]]) -> None:
+    gone = left["dismissed"] + left["roster"]
+    everything = "SELECT id, operator_id, status FROM dialogs WHERE operator_id = ANY(%s) AND status <> 'closed'"
+    assert desk.rows(everything, gone) == [], "dismissed, off the roster: all that he has goes back"
+    unanswered = everything + (
+        " AND (status IN ('assigned', 'awaiting_operator') OR (status = 'accepted' AND answered_at IS NULL))"
+    )
+    assert desk.rows(unanswered, left["leave"] + left["workday"]) == [], "what nobody has answered goes back"
+
+
+def _put_roster(desk: Desk, place: int, members: list[int]) -> None:
+    session = Session(desk.options)
+    with session.transaction() as connection:
+        desks.put_roster(connection, place, [RosterMember(operator_id=one) for one in members])
+    session.close()
+
+
+def _leave(console: Console, who: int) -> str:
+    (((now, later),)) = console_times(console)
+    return outcome(lambda: presence.give_leave(console.needs, asked(SERVICE), who, now, later))
+
+
+def console_times(console: Console) -> list[tuple[object, object]]:
+    with console.database.transaction() as connection:
+        return connection.execute("SELECT now(), now() + interval '2 days'").fetchall()
+
+
+def _answer_some(console: Console, chosen: float, leaving: list[int]) -> None:
+    """The operators go on working while they leave."""
+    chance = random.Random(chosen)
+    for _ in range(6):
+        held = console_rows(
+            console, "SELECT id, operator_id FROM dialogs WHERE status = 'assigned' ORDER BY random() LIMIT 3"
+        )
+        for dialog_id, who in held:
+            if who in leaving:
+                act = chance.choice([console.accept, console.answer])
+                assert act(who, dialog_id) in REFUSALS | {DONE}
+                if chance.random() < 0.3:
+                    assert console.close(operator(who), dialog_id) in REFUSALS | {DONE}
