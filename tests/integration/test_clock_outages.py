@@ -3,18 +3,21 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from crm_store.database import DatabaseOptions, Session
+from crm_store.database import Connection, DatabaseOptions, Session
+from crm_store.dialogs import LockedDialog
 from tests.dialogs import DialogDesk, desk
 from worker import timers
+from worker.closing import wind_up
 
 pytestmark = pytest.mark.integration
 
 __all__ = ["desk"]
 
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "mark_unanswered_after": 300,
     "unanswered_text": "Please wait",
     "close_after": 600,
@@ -151,12 +154,11 @@ def test_a_failing_dialog_holds_up_no_other_of_its_open_channel(
     for dialog_id in ids:
         desk.answer("ann", dialog_id)
     desk.run_out(*ids)
-    wind_up = timers.wind_up
 
-    def fails(connection: object, dialog: object, *rest: object) -> object:
-        if dialog.id == ids[2]:  # type: ignore[attr-defined]
+    def fails(connection: Connection, dialog: LockedDialog, *rest: Any) -> object:
+        if dialog.id == ids[2]:
             raise ValueError("what was not thought of")
-        return wind_up(connection, dialog, *rest)  # type: ignore[arg-type]
+        return wind_up(connection, dialog, *rest)
 
     monkeypatch.setattr(timers, "wind_up", fails)
     desk.work_off()

@@ -1,5 +1,7 @@
 """Which acts the rules refuse, by status and by who asks, each with its stable reason (D4, D5, D7, D10, S1, S4)."""
 
+from typing import Any
+
 import orjson
 import pytest
 
@@ -10,7 +12,7 @@ pytestmark = pytest.mark.integration
 
 __all__ = ["desk"]
 
-BODIES: dict[str, dict[str, object]] = {"answer": {"text": "hello"}, "transfer": {"operator": 3}}
+BODIES: dict[str, dict[str, Any]] = {"answer": {"text": "hello"}, "transfer": {"operator": 3}}
 """The rest has none. 3 is Dan."""
 
 HELD = ("accepted", "awaiting_customer", "awaiting_operator")
@@ -71,7 +73,7 @@ def in_status(desk: DialogDesk, status: str) -> int:
     desk.operator("dan")
     desk.operator("sue", role=Role.SUPERVISOR)
     distribution = "all" if status == "offered" else "evenly"
-    window = {"closing_text": "Bye", "full_close_after": 60} if status == "closing" else {}
+    window: dict[str, Any] = {"closing_text": "Bye", "full_close_after": 60} if status == "closing" else {}
     desk.open_channel("desk", people, distribution=distribution, **window)
     if status == "queued":
         desk.act("ann", "/api/operator/offline")

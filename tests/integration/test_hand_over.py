@@ -1,6 +1,7 @@
 """Hand-overs: dialogs that nobody accepts, and those that somebody skips (D3, D4, D5, D12, D13)."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.integration
 __all__ = ["desk"]
 
 
-def strict(desk: DialogDesk, *names: str, **settings: object) -> int:
+def strict(desk: DialogDesk, *names: str, **settings: Any) -> int:
     """A strict open channel with these operators."""
     return desk.open_channel("desk", [desk.operator(name) for name in names], distribution="strictly", **settings)
 

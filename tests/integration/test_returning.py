@@ -1,6 +1,8 @@
 """What becomes of the dialogs of an operator who leaves (D11)."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 __all__ = ["desk"]
 
-BYE = {"closing_text": "Bye", "full_close_after": 600}
+BYE: dict[str, Any] = {"closing_text": "Bye", "full_close_after": 600}
 
 RETURNS = {"assigned", "accepted", "awaiting_operator"}
 """What goes back at the end of a day: not accepted, not answered, or written to since."""
@@ -51,7 +53,7 @@ def long_leave(desk: DialogDesk, name: str) -> None:
     ("leaves", "cause", "actor"), [(end_of_day, "workday_ended", "ann"), (long_leave, "on_leave", "service")]
 )
 def test_who_leaves_for_a_day_gives_back_what_nobody_answered(
-    desk: DialogDesk, leaves: object, cause: str, actor: str
+    desk: DialogDesk, leaves: Callable[[DialogDesk, str], None], cause: str, actor: str
 ) -> None:
     """D11: what waits for the customer or is closing stays his; pinned or not."""
     ann = desk.operator("ann")
@@ -59,7 +61,6 @@ def test_who_leaves_for_a_day_gives_back_what_nobody_answered(
     place = desk.open_channel("desk", [ann], **BYE)
     held = one_of_each(desk)
     desk.do("ann", "pin", held["accepted"])
-    assert callable(leaves)
     leaves(desk, "ann")
     for status, dialog_id in held.items():
         expected = ("queued", None) if status in RETURNS else (status, "ann")
@@ -70,13 +71,14 @@ def test_who_leaves_for_a_day_gives_back_what_nobody_answered(
 
 
 @pytest.mark.parametrize("leaves", [end_of_day, long_leave])
-def test_where_availability_is_not_checked_nothing_goes_back(desk: DialogDesk, leaves: object) -> None:
+def test_where_availability_is_not_checked_nothing_goes_back(
+    desk: DialogDesk, leaves: Callable[[DialogDesk, str], None]
+) -> None:
     """D11, D6: he could be given it again at once, and so on for ever."""
     ann = desk.operator("ann")
     desk.rows("UPDATE operators SET time_tracking = true, workday = 'started'")
     desk.open_channel("desk", [ann], check_availability=False, **BYE)
     held = one_of_each(desk)
-    assert callable(leaves)
     leaves(desk, "ann")
     events = desk.value("SELECT count(*) FROM events WHERE dialog_id IS NOT NULL")
     desk.watch()
@@ -124,27 +126,29 @@ def dismissed(desk: DialogDesk) -> None:
     ("leaves", "cause"),
     [(off_the_roster, "off_roster"), (off_her_department, "off_roster"), (dismissed, "dismissed")],
 )
-def test_who_leaves_for_good_gives_back_all_that_is_open(desk: DialogDesk, leaves: object, cause: str) -> None:
-    """D11: the answered too; what is closing goes on as nobody's, and waits once the customer writes (S4)."""
+def test_who_leaves_for_good_gives_back_all_that_is_open(
+    desk: DialogDesk, leaves: Callable[[DialogDesk], None], cause: str
+) -> None:
+    """D11: the answered too; what is closing is closed at once, and the customer's next message starts another (S4)."""
     ann, ben = desk.operator("ann"), desk.operator("ben", online=False)
     desk.open_channel("desk", [], **BYE)
     department = desk.department("team", [ann, ben])
     with desk._database.transaction() as connection:
         desks.put_roster(connection, 1, [RosterMember(department_id=department)])
     held = one_of_each(desk)
-    assert callable(leaves)
     leaves(desk)
     closing = held.pop("closing")
     assert {desk.status(dialog_id) for dialog_id in held.values()} == {("queued", None)}
     assert {desk.log(dialog_id)[-1].cause for dialog_id in held.values()} == {cause}
-    assert desk.status(closing) == ("closing", None)
-    assert desk.clocks(closing) == {"closing": 600}
-    assert desk.dialog("desk-telegram", "ann-closing", "wait!") == closing
-    assert desk.log(closing)[-1] == Logged("customer", "message", "closing", "queued", None, None)
+    actor = "service" if cause == "dismissed" else "system"
+    assert desk.log(closing)[-1] == Logged(actor, cause, "closing", "closed", "ann", "ann")
+    assert desk.clocks(closing) == {}
+    new = desk.dialog("desk-telegram", "ann-closing", "wait!")
+    assert desk.status(new) == ("queued", None)
     desk.come("ben")
-    assert desk.status(closing) == ("assigned", "ben")
+    assert {desk.status(dialog_id) for dialog_id in (new, *held.values())} == {("assigned", "ben")}
     desk.watch()
-    assert desk.status(closing) == ("assigned", "ben")
+    assert desk.status(closing) == ("closed", "ann")
 
 
 def test_off_one_roster_he_keeps_what_he_has_elsewhere(desk: DialogDesk) -> None:
@@ -230,14 +234,14 @@ def test_with_nobody_else_it_waits_and_comes_back_to_who_comes_first(desk: Dialo
 
 
 @pytest.mark.parametrize("who", ["sue", SERVICE])
-def test_what_was_closed_while_it_waited_waits_again(desk: DialogDesk, who: str) -> None:
-    """S4: a customer's message returns to the same dialog, which nobody had."""
+def test_what_is_closed_while_it_waits_is_closed_at_once(desk: DialogDesk, who: str) -> None:
+    """S4: nobody could go on with it; its text goes out, and the customer's next message starts another."""
     desk.operator("sue", role=Role.SUPERVISOR)
     desk.open_channel("desk", [desk.operator("ann", online=False)], **BYE)
     dialog_id = desk.dialog("desk-telegram", "chat")
-    assert desk.do(who, "close", dialog_id) == ("closing", None)
-    assert desk.dialog("desk-telegram", "chat", "wait!") == dialog_id
-    assert desk.status(dialog_id) == ("queued", None)
-    assert desk.clocks(dialog_id) == {}
+    assert desk.do(who, "close", dialog_id) == ("closed", None)
+    assert (desk.told(dialog_id), desk.clocks(dialog_id)) == (["Bye"], {})
+    new = desk.dialog("desk-telegram", "chat", "wait!")
+    assert new != dialog_id
     desk.come("ann")
-    assert desk.status(dialog_id) == ("assigned", "ann")
+    assert desk.status(new) == ("assigned", "ann")

@@ -1,5 +1,7 @@
 """To the responsible person (D9), transfers and whom they make responsible (D10), open channels that change (D10)."""
 
+from typing import Any
+
 import pytest
 
 from tests.dialogs import SERVICE, Decided, DialogDesk, Logged, desk
@@ -9,10 +11,10 @@ pytestmark = pytest.mark.integration
 
 __all__ = ["desk"]
 
-CHANGES = {"transfer_changes_responsible": True}
+CHANGES: dict[str, Any] = {"transfer_changes_responsible": True}
 
 
-def known(desk: DialogDesk, *names: str, **settings: object) -> int:
+def known(desk: DialogDesk, *names: str, **settings: Any) -> int:
     """An open channel with these operators; Rita, who is on no roster any more, is responsible for its customer."""
     rita = desk.operator("rita")
     ids = [desk.operator(name) for name in names]
@@ -114,7 +116,7 @@ def test_a_hand_over_asks_the_responsible_who_has_come_meanwhile(desk: DialogDes
 
 @pytest.mark.parametrize("accepted", [False, True])
 @pytest.mark.parametrize("settings", [{}, CHANGES])
-def test_a_transfer_to_an_operator(desk: DialogDesk, settings: dict[str, bool], accepted: bool) -> None:
+def test_a_transfer_to_an_operator(desk: DialogDesk, settings: dict[str, Any], accepted: bool) -> None:
     """D10: with the setting he is responsible at once; without it whoever accepted first, also if that is he."""
     ann, ben = desk.operator("ann"), desk.operator("ben")
     desk.open_channel("desk", [ann], **settings)
@@ -128,7 +130,7 @@ def test_a_transfer_to_an_operator(desk: DialogDesk, settings: dict[str, bool], 
 
 
 @pytest.mark.parametrize(("settings", "responsible"), [({}, "ann"), (CHANGES, "ben")])
-def test_a_transfer_to_the_backlog(desk: DialogDesk, settings: dict[str, bool], responsible: str) -> None:
+def test_a_transfer_to_the_backlog(desk: DialogDesk, settings: dict[str, Any], responsible: str) -> None:
     """D10: whoever accepts it afterwards."""
     desk.open_channel("desk", [desk.operator("ann"), desk.operator("ben")], distribution="strictly", **settings)
     dialog_id = desk.dialog("desk-telegram", "chat", name="Customer")
