@@ -39,7 +39,8 @@ _COUNTED = """
         dialogs.over_limit OR EXISTS (
             SELECT FROM events
             WHERE events.dialog_id = dialogs.id AND events.cause <> 'reopen' AND events.became <> events.was
-                AND events.operator_id = events.was_operator_id AND events.was = CASE open_channels.settings ->> 'counted'
+                AND events.operator_id = events.was_operator_id
+                AND events.was = CASE open_channels.settings ->> 'counted'
                     WHEN 'without_awaiting_customer' THEN 'awaiting_customer'::dialog_status
                     WHEN 'without_closing' THEN 'closing'
                 END

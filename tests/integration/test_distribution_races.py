@@ -3,9 +3,13 @@
 What holds at any moment is in `tests.dialog_invariants`.
 """
 
+import heapq
 import itertools
+import multiprocessing
 import os
 import random
+import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +22,7 @@ from console import presence
 from console.operations import Target
 from console.security import Operator
 from crm_store import desks
-from crm_store.database import Session
+from crm_store.database import DatabaseOptions, Session
 from crm_store.desks import RosterMember
 from tests.dialog_invariants import check
 from tests.distribution_racers import (
@@ -27,6 +31,9 @@ from tests.distribution_racers import (
     Console,
     asked,
     at_once,
+    clocks_at_once,
+    distribute_and_stop,
+    is_stopped,
     operator,
     outcome,
     watched,
@@ -423,3 +430,201 @@ def _answer_some(console: Console, chosen: float, leaving: list[int]) -> None:
                 assert act(who, dialog_id) in REFUSALS | {DONE}
                 if chance.random() < 0.3:
                     assert console.close(operator(who), dialog_id) in REFUSALS | {DONE}
+
+
+# Many clocks
+
+
+@pytest.mark.parametrize("clocks", [2, 4])
+def test_each_of_five_hundred_clocks_goes_off_once(desk: Desk, console: Console, clocks: int) -> None:
+    """D5, S2, S3, S4: 125 of each kind are due at once; one event each, and each text is sent once."""
+    everybody = operators(desk, 3)
+    desk.open_channel("handover", ["telegram"], everybody)
+    desk.open_channel(
+        "unanswered",
+        ["whatsapp"],
+        everybody,
+        mark_unanswered_after=300,
+        unanswered_text="a moment",
+        handover_after=3600,
+    )
+    desk.open_channel("auto_close", ["custom"], everybody, close_after=60, auto_close_text="are you there?")
+    desk.open_channel("closing", ["viber"], everybody, closing_text="good bye", full_close_after=60)
+    made = {key: write(desk, *range(125), key=key) for key in ("telegram", "whatsapp", "custom", "viber")}
+    holders = dict(desk.rows("SELECT id, operator_id FROM dialogs"))
+    for dialog_id in made["custom"]:
+        assert console.answer(holders[dialog_id], dialog_id) == DONE
+    for dialog_id in made["viber"]:
+        assert console.close(operator(holders[dialog_id]), dialog_id) == DONE
+    desk.execute("DELETE FROM outbox")
+    desk.execute(
+        "UPDATE timers SET due_at = now() - random() * interval '1 hour' WHERE dialog_id <> 0 "
+        "AND NOT (kind = 'handover' AND dialog_id = ANY(%s))",
+        made["whatsapp"],
+    )
+    due = "SELECT kind, count(*) FROM timers WHERE dialog_id <> 0 AND due_at <= now() GROUP BY 1"
+    assert dict(desk.rows(due)) == dict.fromkeys(["handover", "unanswered", "auto_close", "closing"], 125)
+    with watched(desk.url):
+        clocks_at_once(desk, clocks)
+    went_off = causes(desk, "handover", "kept", "unanswered", "auto_close", "closing_over")
+    assert went_off == {"handover": 125, "unanswered": 125, "auto_close": 125, "closing_over": 125}
+    assert desk.value("SELECT max(n) FROM (SELECT count(*) AS n FROM events GROUP BY dialog_id, cause) AS counted") == 1
+    said = "SELECT text, count(*), count(DISTINCT chat_id) FROM messages WHERE direction = 'out' GROUP BY 1 ORDER BY 1"
+    texts = ["a moment", "are you there?", "good bye", "yes"]
+    assert desk.rows(said) == [(text, 125, 125) for text in texts]
+    assert desk.value("SELECT count(*) FROM outbox") == 250, "the text of S2, and that of S3"
+    assert dict(desk.rows(due)) == {}
+
+
+# A worker that is stopped
+
+
+@pytest.mark.timeout(60)
+def test_a_stopped_worker_holds_up_no_other_open_channel(desk: Desk) -> None:
+    """DESIGN, lock order: whatever it has locked is free again after idle_in_transaction_session_timeout.
+
+    Others go on with other open channels at once; nothing is lost, and nothing is done twice when it goes on.
+    """
+    everybody = operators(desk, 4, personal_limit=100)
+    one = desk.open_channel("one", ["telegram"], everybody[:2])
+    desk.open_channel("two", ["custom"], everybody[2:])
+    worker = desk.worker()
+    before_distribute = INBOX_STEPS[: INBOX_STEPS.index(Step.DISTRIBUTE)]
+    desk.accept(*(text_message("telegram", chat, "hello") for chat in range(5)))
+    drain(desk, worker, before_distribute)
+    context = multiprocessing.get_context("spawn")
+    holds, options = context.Event(), {"idle_in_transaction_timeout": 5.0}
+    stopped = context.Process(target=distribute_and_stop, args=(desk.url, holds, options))
+    stopped.start()
+    try:
+        assert wait_for(lambda: holds.is_set() and is_stopped(stopped), 30)
+        assert locked(desk, one)
+        desk.accept(*(text_message("custom", chat, "hello") for chat in range(5)))
+        _run_steps(worker)
+        assert desk.value("SELECT count(*) FROM dialogs WHERE operator_id = ANY(%s)", everybody[2:]) == 5
+        assert locked(desk, one), "it was stopped all the time"
+        desk.options = DatabaseOptions(desk.url, "others", lock_timeout=0.2)
+        others = [desk.worker() for _ in range(2)]
+        desk.accept(*(text_message("telegram", chat, "hello") for chat in range(5, 10)))
+        desk.accept(*(text_message("custom", chat, "hello") for chat in range(5, 10)))
+        deadline = wait_for(lambda: _all_distributed(desk, others), 30)
+        assert deadline, desk.stages()
+    finally:
+        os.kill(stopped.pid or 0, signal.SIGCONT)
+        stopped.join(30)
+    assert stopped.exitcode == 0
+    drain(desk, worker)
+    assert desk.value("SELECT count(*) FROM dialogs") == 20
+    assert desk.value("SELECT count(*) FROM decisions") == 20, "D12: each once"
+    given = dict(desk.rows("SELECT operator_id, count(*) FROM dialogs GROUP BY 1"))
+    assert given == dict.fromkeys(everybody, 5), "D13"
+    assert desk.value("SELECT count(*) FROM dead_letters") == 0
+
+
+def locked(desk: Desk, open_channel_id: int) -> bool:
+    """Whether somebody has locked an open channel."""
+    free = "SELECT id FROM open_channels WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED"
+    return desk.rows(free, open_channel_id) == []
+
+
+def _all_distributed(desk: Desk, workers: list[Worker]) -> bool:
+    at_once([partial(_run_steps, worker) for worker in workers])
+    return bool(desk.value("SELECT count(*) = 0 FROM inbox_state WHERE stage < 'respond'"))
+
+
+# Thousands
+
+
+@pytest.mark.timeout(1200)
+def test_thousands_of_dialogs_pass_no_limit_and_none_is_lost(desk: Desk, console: Console) -> None:
+    """D7, D8, D12: four workers, fifty operators with limits, four threads of them who accept, answer and close.
+
+    No limit is passed in any snapshot, nor when the event log is read again from its beginning; nobody is given a
+    dialog while an older one of that open channel waits; all are served.
+    """
+    everybody = operators(desk, 25) + operators(desk, 25, personal_limit=4, name="limited")
+    settings = {"max_dialogs": 3, "handover_after": 3600}
+    desk.open_channel("one", ["telegram"], everybody, **settings)
+    desk.open_channel("two", ["custom"], everybody, **settings, distribution="strictly")
+    desk.accept(*(text_message(key, chat, "hello") for chat in range(DIALOGS // 2) for key in ("telegram", "custom")))
+    drain(desk, desk.worker(), INBOX_STEPS[: INBOX_STEPS.index(Step.DISTRIBUTE)])
+    over = threading.Event()
+    workers = [desk.worker() for _ in range(4)]
+
+    def distribute_on(worker: Worker) -> None:
+        while not over.is_set():
+            worker.run(Step.DISTRIBUTE)
+
+    def operate(share: int) -> None:
+        chance = random.Random(share)
+        found = "SELECT id, operator_id FROM dialogs WHERE operator_id %% 4 = %s AND status <> 'closed' LIMIT 40"
+        try:
+            with Session(desk.options).connection() as looking:
+                while looking.execute("SELECT count(*) FROM dialogs WHERE status = 'closed'").fetchone() != (DIALOGS,):
+                    for dialog_id, who in looking.execute(found, [share]).fetchall():
+                        _serve(console, chance, dialog_id, who)
+        finally:
+            over.set()
+
+    with watched(desk.url), ThreadPoolExecutor(8) as pool:
+        distributing = [pool.submit(distribute_on, worker) for worker in workers]
+        operating = [pool.submit(operate, share) for share in range(4)]
+        for done in [*operating, *distributing]:
+            done.result()
+    assert desk.value("SELECT count(*) FROM dialogs WHERE status = 'closed'") == DIALOGS
+    _read_the_log_again(desk)
+
+
+def _serve(console: Console, chance: random.Random, dialog_id: int, who: int) -> None:
+    """Nobody else has it, and no clock runs out: nothing is refused."""
+    if chance.random() < 0.4:
+        assert console.accept(who, dialog_id) == DONE
+    if chance.random() < 0.6:
+        assert console.answer(who, dialog_id) == DONE
+    assert console.close(operator(who), dialog_id) == DONE
+
+
+def _read_the_log_again(desk: Desk) -> None:
+    """The loads after each event (D7), and the order in which dialogs were given (D8).
+
+    What raises a load of an open channel, and the order there, is decided under its lock, and over all under the
+    operator's: ids are then in the order of the commits.
+    """
+    personal_limits = dict(desk.rows("SELECT id, personal_limit FROM operators"))
+    here, over_all = Counter[tuple[int, int]](), Counter[int]()
+    waiting: dict[int, list[int]] = {}
+    query = "SELECT dialog_id, open_channel_id, was_operator_id, operator_id, was, became FROM events ORDER BY id"
+    for dialog_id, place, had, has, was, became in desk.rows(query):
+        if became == "queued":
+            heapq.heappush(waiting.setdefault(place, []), dialog_id)
+        elif was == "queued":
+            assert heapq.heappop(waiting[place]) == dialog_id, "D8: an older one was overtaken"
+        if became == "closed":
+            here[place, has] -= 1
+            over_all[has] -= 1
+        elif has is not None and has != had:
+            here[place, has] += 1
+            over_all[has] += 1
+            assert here[place, has] <= 3, "D7"
+            assert over_all[has] <= (personal_limits[has] or 6), "D7"
+    assert not any(waiting.values())
+
+
+def test_thousands_of_dialogs_are_given_evenly(desk: Desk) -> None:
+    """D13: four workers, fifty operators without limits who do nothing meanwhile: they differ by at most one."""
+    everybody = operators(desk, 50)
+    desk.open_channel("desk", ["telegram"], everybody)
+    desk.accept(*(text_message("telegram", chat, "hello") for chat in range(DIALOGS)))
+    drain(desk, desk.worker(), INBOX_STEPS[: INBOX_STEPS.index(Step.DISTRIBUTE)])
+    inbox_ids = [i for (i,) in desk.rows("SELECT inbox_id FROM inbox_state WHERE stage = 'distribute' ORDER BY 1")]
+
+    def work(share: int) -> None:
+        worker, mine = desk.worker(), inbox_ids[share::4]
+        for start in range(0, len(mine), 40):
+            worker.run(Step.DISTRIBUTE, mine[start : start + 40])
+
+    at_once([partial(work, share) for share in range(4)])
+    drain(desk, desk.worker())
+    given = [n for (n,) in desk.rows("SELECT count(*) FROM dialogs GROUP BY operator_id")]
+    assert (len(given), sum(given)) == (50, DIALOGS)
+    assert max(given) - min(given) <= 1
