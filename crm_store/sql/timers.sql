@@ -51,13 +51,15 @@ WHERE timers.dialog_id <> 0 AND timers.due_at <= now()
 ORDER BY timers.due_at LIMIT %(limit)s
 
 -- name: still_due
--- Those that nobody has stopped or set anew since they were read, locked.
+-- Those that nobody has stopped or set anew since they were read, locked. One that was stopped and then set anew begins
+-- with the first generation again, so that alone does not tell: it is not due.
 SELECT timers.kind, timers.dialog_id
 FROM timers JOIN unnest(
     %(kinds)s::text[], %(open_channel_ids)s::bigint[], %(dialog_ids)s::bigint[], %(generations)s::bigint[]
 ) AS given (kind, open_channel_id, dialog_id, generation)
     ON timers.kind = given.kind AND timers.open_channel_id = given.open_channel_id
     AND timers.dialog_id = given.dialog_id AND timers.generation = given.generation
+WHERE timers.due_at <= now()
 ORDER BY timers.kind, timers.open_channel_id, timers.dialog_id FOR UPDATE OF timers
 
 -- name: forget_clocks
