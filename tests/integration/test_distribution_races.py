@@ -13,15 +13,17 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
 from config.topology import INBOX_STEPS, Step
 from console import presence
 from console.operations import Target
-from console.security import Operator
-from crm_store import desks
+from console.security import Caller, Operator
+from crm_store import desks, dialogs, timers
 from crm_store.database import DatabaseOptions, Session
 from crm_store.desks import RosterMember
 from tests.dialog_invariants import check
@@ -70,7 +72,10 @@ def console(desk: Desk) -> Iterator[Console]:
 
 
 def operators(desk: Desk, n: int, *, personal_limit: int | None = None, name: str = "operator") -> list[int]:
-    return [desk.operator(f"{name}-{k}", personal_limit=personal_limit) for k in range(n)]
+    """Who are there, however long it takes."""
+    made = [desk.operator(f"{name}-{k}", personal_limit=personal_limit) for k in range(n)]
+    desk.execute("UPDATE operators SET seen_at = now() + interval '1 day' WHERE id = ANY(%s)", made)
+    return made
 
 
 def write(desk: Desk, *chats: int | str, key: str = "telegram", worker: Worker | None = None) -> list[int]:
@@ -163,7 +168,8 @@ def test_accept_against_hand_over(desk: Desk, console: Console) -> None:
                 at_once(clocks)
                 accepted = accept()
             case _:
-                accepted = str(at_once([*clocks, accept], chance)[-1])
+                everything: list[Callable[[], object]] = [*clocks, accept]
+                accepted = str(at_once(everything, chance)[-1])
         handed = desk.value("SELECT count(*) FROM events WHERE dialog_id = %s AND cause = 'handover'", dialog_id)
         assert (accepted, handed) in ((DONE, 0), ("taken", 1))
         assert (holder(desk, dialog_id) == mine) is (accepted == DONE)
@@ -178,13 +184,11 @@ def test_accept_against_hand_over(desk: Desk, console: Console) -> None:
 
 def test_a_clock_that_was_set_anew_does_not_go_off(desk: Desk, console: Console) -> None:
     """D5: between the clock's look and its locks the dialog has changed hands: the new holder has the whole time."""
-    first, second = operators(desk, 2)
-    desk.open_channel("desk", ["telegram"], [first, second])
+    desk.open_channel("desk", ["telegram"], operators(desk, 2))
     worker_session = Session(desk.options)
     for n in range(10):
         (dialog_id,) = write(desk, n)
         mine = holder(desk, dialog_id)
-        other = second if mine == first else first
         desk.execute("UPDATE timers SET due_at = now() - interval '1 second' WHERE dialog_id = %s", dialog_id)
         with ThreadPoolExecutor(1) as pool:
             with desk.session.transaction() as connection:
@@ -198,10 +202,28 @@ def test_a_clock_that_was_set_anew_does_not_go_off(desk: Desk, console: Console)
                     [dialog_id],
                 )
             waiting.result(20)
-        assert holder(desk, dialog_id) == mine != other
+        assert holder(desk, dialog_id) == mine
         assert console.close(SERVICE, dialog_id) == DONE
     worker_session.close()
     assert causes(desk, "handover", "kept") == {}
+
+
+def test_a_clock_that_has_gone_off_already_does_not_go_off_again(desk: Desk) -> None:
+    """D5: between the second clock's look and its locks the first hands the dialog over, and its clock begins anew."""
+    desk.open_channel("desk", ["telegram"], operators(desk, 3))
+    (dialog_id,) = write(desk, 1)
+    desk.execute("UPDATE timers SET due_at = now() - interval '1 second' WHERE dialog_id = %s", dialog_id)
+    first, late = Session(desk.options), Session(desk.options)
+    with late.transaction() as connection:
+        seen = timers.due_clocks(connection, 10)
+    work_off(first)
+    given_to = holder(desk, dialog_id)
+    with late.transaction() as connection:
+        dialogs.lock(connection, dialog_id)
+        assert timers.still_due(connection, seen) == set()
+    assert (holder(desk, dialog_id), causes(desk, "handover")) == (given_to, {"handover": 1})
+    for session in (first, late):
+        session.close()
 
 
 # Everything against everything
@@ -244,7 +266,7 @@ def test_acts_customers_and_clocks_at_once(
     """
     chance = random.Random(seed)
     everybody = operators(desk, 3, personal_limit=2) + operators(desk, 2, name="free")
-    settings = {
+    settings: dict[str, Any] = {
         "distribution": distribution,
         "counted": counted,
         "max_dialogs": 2,
@@ -297,7 +319,7 @@ def _some_act(
     dialog_id, has = chance.choice(newest)
     who = has if has is not None and chance.random() < 0.7 else chance.choice(everybody)
     me = operator(who)
-    someone = chance.choice([me, me, SERVICE, chief])
+    someone = chance.choice(list[Caller]([me, me, SERVICE, chief]))
     match chance.randrange(11):
         case 0 | 1:
             return console.answer(who, dialog_id)
@@ -348,7 +370,7 @@ def test_operators_leave_while_they_are_given_dialogs(desk: Desk, console: Conso
     """
     chance = random.Random(seed)
     workers, watches = [desk.worker() for _ in range(2)], [Session(desk.options) for _ in range(2)]
-    staying = [desk.operator("always", personal_limit=50), desk.operator("there")]
+    staying = operators(desk, 1, personal_limit=50, name="limited") + operators(desk, 1, name="free")
     places = {
         key: desk.open_channel(key, [key], staying, max_dialogs=30, closing_text="bye", full_close_after=60)
         for key in ("telegram", "custom")
@@ -364,11 +386,9 @@ def test_operators_leave_while_they_are_given_dialogs(desk: Desk, console: Conso
         desk.accept(*(text_message(key, f"{n}-{chat}", "hello") for key in places for chat in range(12)))
         drain(desk, workers[0], INBOX_STEPS[:-2])
         acts: list[Callable[[], object]] = [
-            lambda who=leaving[0]: outcome(lambda: presence.dismiss(console.needs, asked(SERVICE), who)),
-            lambda who=leaving[1]: _leave(console, who),
-            lambda who=leaving[2]: outcome(
-                lambda: presence.turn_workday(console.needs, asked(operator(who)), who, Workday.ENDED)
-            ),
+            partial(_dismiss, console, leaving[0]),
+            partial(_go_on_leave, console, leaving[1]),
+            partial(_end_workday, console, leaving[2]),
             *(partial(_put_roster, desk, place, [*leaving[:3], *staying]) for place in places.values()),
             *(partial(_run_steps, worker) for worker in workers),
             *(partial(_answer_some, console, chance.random(), leaving) for _ in range(3)),
@@ -407,14 +427,17 @@ def _put_roster(desk: Desk, place: int, members: list[int]) -> None:
     session.close()
 
 
-def _leave(console: Console, who: int) -> str:
-    (((now, later),)) = console_times(console)
-    return outcome(lambda: presence.give_leave(console.needs, asked(SERVICE), who, now, later))
+def _dismiss(console: Console, who: int) -> str:
+    return outcome(lambda: presence.dismiss(console.needs, asked(SERVICE), who))
 
 
-def console_times(console: Console) -> list[tuple[object, object]]:
-    with console.database.transaction() as connection:
-        return connection.execute("SELECT now(), now() + interval '2 days'").fetchall()
+def _go_on_leave(console: Console, who: int) -> str:
+    now = datetime.now(UTC)
+    return outcome(lambda: presence.give_leave(console.needs, asked(SERVICE), who, now, now + timedelta(days=2)))
+
+
+def _end_workday(console: Console, who: int) -> str:
+    return outcome(lambda: presence.turn_workday(console.needs, asked(operator(who)), who, Workday.ENDED))
 
 
 def _answer_some(console: Console, chosen: float, leaving: list[int]) -> None:
@@ -543,7 +566,7 @@ def test_thousands_of_dialogs_pass_no_limit_and_none_is_lost(desk: Desk, console
     dialog while an older one of that open channel waits; all are served.
     """
     everybody = operators(desk, 25) + operators(desk, 25, personal_limit=4, name="limited")
-    settings = {"max_dialogs": 3, "handover_after": 3600}
+    settings: dict[str, Any] = {"max_dialogs": 3, "handover_after": 3600}
     desk.open_channel("one", ["telegram"], everybody, **settings)
     desk.open_channel("two", ["custom"], everybody, **settings, distribution="strictly")
     desk.accept(*(text_message(key, chat, "hello") for chat in range(DIALOGS // 2) for key in ("telegram", "custom")))
