@@ -145,6 +145,29 @@ def test_fifty_accept_twenty_dialogs_under_limits(desk: Desk, console: Console) 
     assert desk.value("SELECT count(*) FROM dialogs WHERE status = 'accepted'") == 20
 
 
+def test_one_slot_is_not_filled_by_an_accept_and_a_plan_at_once(desk: Desk, console: Console) -> None:
+    """D7: a personal limit of one; he accepts in two open channels at once, or in one while another gives him one."""
+    (who,) = operators(desk, 1, personal_limit=1)
+    for name, key, distribution in (("one", "telegram", "all"), ("two", "custom", "all"), ("three", "viber", "evenly")):
+        desk.open_channel(name, [key], [who], distribution=distribution)
+    worker, chance = desk.worker(), random.Random(3)
+    for n in range(16):
+        offered = write(desk, n, worker=worker) + write(desk, n, key="custom", worker=worker)
+        desk.accept(text_message("viber", n, "hello"))
+        drain(desk, worker, INBOX_STEPS[: INBOX_STEPS.index(Step.DISTRIBUTE)])
+        acts: list[Callable[[], object]] = [partial(console.accept, who, dialog_id) for dialog_id in offered]
+        if n % 2:
+            acts = [acts[0], partial(_run_steps, worker)]
+        came = at_once(acts, chance)
+        _run_steps(worker)
+        assert desk.value("SELECT count(*) FROM dialogs WHERE operator_id = %s AND status <> 'closed'", who) == 1
+        assert set(came) <= {DONE, "at_personal_limit", ""}
+        for (dialog_id,) in desk.rows(
+            "SELECT id FROM dialogs WHERE status <> 'closed' ORDER BY operator_id NULLS FIRST"
+        ):
+            assert console.close(SERVICE, dialog_id) == DONE
+
+
 # Accepting against the clock
 
 
@@ -300,7 +323,7 @@ def test_acts_customers_and_clocks_at_once(
     for session in clocks:
         session.close()
     assert set(came) <= REFUSALS | {DONE, ""}, came
-    assert came[DONE] > 100
+    assert came[DONE] > ROUNDS
     assert desk.value("SELECT count(*) FROM failures") == 0
     assert desk.ledger().pending == 0
     done = Counter(dict(desk.rows("SELECT cause, count(*) FROM events GROUP BY 1")))
