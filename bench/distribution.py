@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from crm_store import desks
+from crm_store import desks, seats
 from crm_store.database import Connection, DatabaseOptions, Session
 from crm_store.migrations import migrate
 from runtime.machine import Machine
@@ -97,7 +97,7 @@ def _cell(session: Session, policy: Distribution, n: int, waiting: int) -> float
             assert given == SERVED, given  # noqa: S101  else it measures something else
             connection.execute(_UNDO)
             for operator_id in range(n - FREE + 1, n + 1):
-                desks.free_slot(connection, operator_id, place)
+                seats.free_slot(connection, operator_id, place)
     return statistics.median(costs) / SERVED * 1e6
 
 

@@ -23,6 +23,7 @@ def clock_command() -> None:
             raw_days=settings.retention.raw_days,
             dead_letter_days=settings.retention.dead_letter_days,
             history_days=settings.retention.history_days,
+            event_days=settings.retention.event_days,
             audit_days=settings.retention.audit_days,
         ),
     )

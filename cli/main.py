@@ -17,6 +17,7 @@ from cli.migrate import migrate_command
 from cli.operators import operators
 from cli.parse import parse_command
 from cli.settings import settings_command
+from cli.simulation.command import simulate_command
 from cli.tracker.group import tracker
 from cli.up import up_command
 from cli.web import web_command
@@ -39,6 +40,7 @@ app.command("worker", help="One worker; start one per core.")(worker_command)
 app.command("clock", help="Sweeper and timers; start at least one.")(clock_command)
 app.command("apply", help="Make the desk what a file says.")(apply_command)
 app.command("export", help="Write the desk as such a file.")(export_command)
+app.command("simulate", help="Show what a recorded period would have been with another desk.")(simulate_command)
 app.add_typer(channels, name="channels")
 app.add_typer(operators, name="operators")
 app.add_typer(dialogs, name="dialogs")

@@ -14,6 +14,7 @@ from config.settings import Settings
 from config.topology import Step
 from console.app import make_api
 from console.dependencies import Dependencies
+from console.serving import StreamingServer
 from crm_store import desks
 from crm_store.database import Database, Session
 from crm_store.secrets import SecretBox, hash_token
@@ -28,6 +29,9 @@ from worker.hints import Hints
 GRACE = 8
 """Seconds that requests have to end after SIGTERM."""
 
+NOT_STARTED = 3
+"""Exit code, as uvicorn's own: the address is taken, or the servers could not be opened."""
+
 
 def web_command() -> None:
     """Serve until SIGTERM."""
@@ -35,8 +39,9 @@ def web_command() -> None:
     # uvicorn shuts down gracefully and then raises the signal again: a clean stop is exit code 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    uvicorn.run(
-        make_web(settings),
+    web = make_web(settings)
+    config = uvicorn.Config(
+        web,
         host=settings.web.host,
         port=settings.web.port,
         log_config=None,
@@ -44,6 +49,10 @@ def web_command() -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
+    server = StreamingServer(config, web.state.streams)
+    server.run()
+    if not server.started:
+        sys.exit(NOT_STARTED)
 
 
 def make_web(settings: Settings) -> Starlette:
@@ -85,13 +94,15 @@ def make_web(settings: Settings) -> Starlette:
             publisher.close()
             channels.close()
 
-    return Starlette(
+    web = Starlette(
         routes=[
             Route("/webhooks/{key}", webhooks.answer, methods=["GET", "POST", "OPTIONS"]),
             Mount("/", api),
         ],
         lifespan=lifespan,
     )
+    web.state.streams = api.state.streams
+    return web
 
 
 def _read_channels(session: Session, box: SecretBox) -> list[Channel]:

@@ -85,6 +85,12 @@ class RetentionSettings(_Group):
     history_days: int | None = Field(
         None, ge=1, description="days for which messages stay in the histories; for ever if not given"
     )
+    event_days: int | None = Field(
+        None,
+        ge=1,
+        description="days for which events and decisions of closed dialogs, and events of presence, are kept; "
+        "for ever if not given",
+    )
     audit_days: int | None = Field(
         None, ge=1, description="days for which the audit of administrators' acts is kept; for ever if not given"
     )

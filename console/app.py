@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
-from console import acts, health, lookups, metrics, presence_routes, problems, tracker_routes
+from console import acts, event_routes, health, lookups, metrics, presence_routes, problems, tracker_routes
 from console.bodies import BodyLimit
 from console.broker import Broker
 from console.dependencies import Dependencies
+from console.streams import Streams
 
 DESCRIPTION = """
 The desk between messengers and a CRM. Send `Authorization: Bearer <token>`: an operator's token acts as that operator,
@@ -17,11 +18,15 @@ with a stable `reason`.
 
 
 def make_api(dependencies: Dependencies) -> FastAPI:
-    """The operators' API, health and metrics. Opens nothing: the caller opens and closes the dependencies."""
+    """The operators' API, health and metrics. Opens nothing: the caller opens and closes the dependencies.
+
+    `app.state.streams` is to be closed before the server waits for its connections: see `console.serving`.
+    """
     broker = Broker(dependencies.hint, dependencies.depths)
     needs = replace(dependencies, hint=broker.hint, depths=broker.depths)
     app = FastAPI(title="openchannel", version="1", description=DESCRIPTION, redoc_url=None)
     app.state.needs = needs
+    app.state.streams = Streams(needs.database)
     app.state.registry = metrics.registry_of(needs)
     app.add_middleware(BodyLimit)
     problems.install(app)
@@ -30,6 +35,7 @@ def make_api(dependencies: Dependencies) -> FastAPI:
         tracker_routes.router,
         presence_routes.router,
         acts.router,
+        event_routes.router,
         health.router,
         metrics.router,
     ):

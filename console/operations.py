@@ -164,7 +164,10 @@ def transfer(needs: Dependencies, asked: Asked, dialog_id: int, target: Target) 
 
     def work(connection: Connection) -> Done:
         operator_ids = [] if target.operator_id is None else [target.operator_id]
-        scene = _enter(connection, asked, dialog_id, operator_ids=operator_ids, other_id=target.open_channel_id)
+        other_id = target.open_channel_id
+        scene = _enter(
+            connection, asked, dialog_id, operator_ids=operator_ids, other_id=other_id, lock_cards=bool(operator_ids)
+        )
         dialog = scene.dialog
         check_transfer(dialog.status, dialog.operator_id, scene.standing)
         counted = dialogs.counts(connection, dialog_id)
@@ -277,13 +280,16 @@ def _enter(
     operator_ids: Collection[int] = (),
     other_id: int | None = None,
     lock_desk: bool = True,
+    lock_cards: bool = False,
 ) -> _Scene:
     """Lock a dialog and what an act on it needs, in the order of all locks. operator_ids: who may be given it.
 
-    lock_desk: for whatever may change a dialog that waits, or somebody's load. Raises ProblemError.
+    lock_desk: for whatever may change a dialog that waits, or somebody's load. lock_cards: also if somebody has
+    accepted the dialog, upon which no other becomes responsible but by a transfer (C4, D10). Raises ProblemError.
     """
     chat_id, open_channel_id = _place(connection, dialog_id, lock_chat=True)
-    card_ids = _lock_cards(connection, chat_id, dialog_id)
+    open_to_others = lock_cards or not dialogs.is_accepted(connection, dialog_id)
+    card_ids = _lock_cards(connection, chat_id, dialog_id) if open_to_others else ()
     other = None
     if lock_desk:
         locked = desks.lock_open_channels(connection, {open_channel_id} | ({other_id} if other_id else set()))
@@ -320,9 +326,7 @@ def _lock(connection: Connection, dialog_id: int) -> LockedDialog:
 
 
 def _lock_cards(connection: Connection, chat_id: int, dialog_id: int) -> set[int]:
-    """Card and deal of the locked chat, locked, if whoever takes the dialog may become responsible (C4, D10)."""
-    if dialogs.is_accepted(connection, dialog_id):
-        return set()
+    """Card and deal of the locked chat, locked: whoever takes the dialog may become responsible (C4, D10)."""
     context = chats.contexts(connection, [chat_id]).get(chat_id)
     if context is None:  # its customer was erased while this act waited for the chat
         raise unknown("dialog", dialog_id)
@@ -408,7 +412,7 @@ def _transfer_to_roster(connection: Connection, scene: _Scene) -> None:
             raise ActRefusedError("inactive", "the open channel is not active")
         dialogs.move(connection, dialog.id, other.id)
         moved = replace(dialog, open_channel_id=other.id, passed_by=())
-        dialogs.queue(connection, [moved], scene.actor, "transfer")
+        dialogs.queue(connection, [moved], scene.actor, "transfer", was_open_channel_id=dialog.open_channel_id)
     dialogs.mark_transferred(connection, dialog.id)
 
 
@@ -434,5 +438,5 @@ def _free_slot(connection: Connection, dialog: LockedDialog, *, counted: bool, l
     """
     if dialog.operator_id is None or not counted or not (left or not dialogs.counts(connection, dialog.id)):
         return set()
-    desks.free_slot(connection, dialog.operator_id, dialog.open_channel_id)
+    seats.free_slot(connection, dialog.operator_id, dialog.open_channel_id)
     return {Step.DISTRIBUTE}

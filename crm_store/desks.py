@@ -257,14 +257,6 @@ def settings_of(connection: Connection, open_channel_ids: Collection[int]) -> di
     return {open_channel_id: read_settings(settings) for open_channel_id, settings in rows}
 
 
-def free_slot(connection: Connection, operator_id: int, open_channel_id: int) -> None:
-    """The operator has room again on an open channel: the backlogs that may use it are due (D7, D8)."""
-    seats.wake(connection, [operator_id])
-    parameters = {"operator_id": operator_id, "open_channel_id": open_channel_id}
-    rows = connection.execute(_SQL["open_channels_of_slot"], parameters).fetchall()
-    timers.set_backlogs(connection, {open_channel_id, *(row[0] for row in rows)}, 0.0)
-
-
 def open_channels_of(connection: Connection, operator_id: int) -> list[int]:
     """Open channels on whose rosters the operator stands, and where dialogs wait that prefer him (D9)."""
     rows = connection.execute(_SQL["open_channels_of_operator"], {"operator_id": operator_id}).fetchall()

@@ -32,6 +32,7 @@ class NewDialog:
 class OpenDialog:
     """Where an open dialog is handled, and by whom; to lock that before the dialog."""
 
+    id: int
     open_channel_id: int
     status: DialogStatus
     operator_id: int | None
@@ -124,7 +125,10 @@ def lock_open_of_chats(connection: Connection, chat_ids: Collection[int]) -> dic
 def open_of_chats(connection: Connection, chat_ids: Collection[int]) -> dict[int, OpenDialog]:
     """The open dialogs of locked chats by chat id, as they are read without a lock of their own."""
     rows = connection.execute(_SQL["peek_open"], {"chat_ids": sorted(chat_ids)}).fetchall()
-    return {chat_id: OpenDialog(place, DialogStatus(status), operator) for chat_id, place, status, operator in rows}
+    return {
+        chat_id: OpenDialog(dialog_id, place, DialogStatus(status), operator)
+        for chat_id, dialog_id, place, status, operator in rows
+    }
 
 
 def insert(connection: Connection, dialogs: Sequence[NewDialog]) -> dict[int, int]:
@@ -155,6 +159,14 @@ def set_statuses(connection: Connection, statuses: Sequence[tuple[int, DialogSta
     )
 
 
+def mark_over_limit(connection: Connection, dialog_ids: Collection[int]) -> set[int]:
+    """Mark those of these locked dialogs with which their operators have more than their limits allow (D7).
+
+    Returns them.
+    """
+    return {row[0] for row in connection.execute(_SQL["mark_over_limit"], {"dialog_ids": sorted(dialog_ids)})}
+
+
 def follow_cards(connection: Connection, cards: Sequence[tuple[int, int | None, int | None]]) -> None:
     """Show the chats' present cards on their locked dialogs: dialog id, card id, deal id."""
     connection.execute(
@@ -179,9 +191,10 @@ def waiting(connection: Connection, open_channel_id: int, limit: int) -> list[Pl
     return [_planned(row) for row in rows]
 
 
-def preferred(connection: Connection, open_channel_id: int) -> list[int]:
-    """Whom waiting dialogs of an open channel prefer (D9)."""
-    return [row[0] for row in connection.execute(_SQL["preferred"], {"open_channel_id": open_channel_id}).fetchall()]
+def preferred(connection: Connection, open_channel_id: int, dialog_ids: Collection[int]) -> list[int]:
+    """Whom waiting dialogs of an open channel prefer, and these dialogs (D9)."""
+    parameters = {"open_channel_id": open_channel_id, "dialog_ids": sorted(dialog_ids)}
+    return [row[0] for row in connection.execute(_SQL["preferred"], parameters).fetchall()]
 
 
 def waiting_for(
@@ -256,10 +269,10 @@ def explain(connection: Connection, records: Sequence[DecisionRecord], plan_id: 
     )
 
 
-def lock_unnoticed(connection: Connection, dialog_ids: Collection[int]) -> dict[int, int]:
-    """Waiting dialogs whose customers were not told so (D8), locked: dialog id to chat id."""
+def lock_unnoticed(connection: Connection, dialog_ids: Collection[int]) -> list[LockedDialog]:
+    """Waiting dialogs whose customers were not told so (D8), locked."""
     rows = connection.execute(_SQL["unnoticed"], {"dialog_ids": sorted(dialog_ids)}).fetchall()
-    return dict(rows)
+    return [_locked(row) for row in rows]
 
 
 def mark_noticed(connection: Connection, dialog_ids: Collection[int]) -> None:
@@ -304,11 +317,22 @@ def lock_some(connection: Connection, dialog_ids: Collection[int]) -> dict[int, 
 
 
 def lock_held(
-    connection: Connection, operator_id: int, open_channel_ids: Collection[int] | None = None
+    connection: Connection,
+    operator_id: int,
+    open_channel_ids: Collection[int] | None = None,
+    *,
+    only_checked: bool = False,
 ) -> list[LockedDialog]:
-    """All open dialogs that an operator has, or those of some open channels, locked."""
-    given = None if open_channel_ids is None else sorted(open_channel_ids)
-    rows = connection.execute(_SQL["lock_held"], {"operator_id": operator_id, "open_channel_ids": given}).fetchall()
+    """All open dialogs that an operator has, or those of some open channels, locked.
+
+    only_checked: those of open channels that check availability (D6).
+    """
+    parameters = {
+        "operator_id": operator_id,
+        "open_channel_ids": None if open_channel_ids is None else sorted(open_channel_ids),
+        "only_checked": only_checked,
+    }
+    rows = connection.execute(_SQL["lock_held"], parameters).fetchall()
     return [_locked(row) for row in rows]
 
 
@@ -339,10 +363,11 @@ def queue(
     cause: str,
     *,
     passed: bool = False,
+    **details: Any,
 ) -> None:
     """Locked dialogs go to their backlogs, which are due then (D8); they stand there by their age.
 
-    passed: whoever had one has let it pass (D3).
+    passed: whoever had one has let it pass (D3). details: of the events.
     """
     if not dialogs:
         return
@@ -356,7 +381,7 @@ def queue(
             ],
         },
     )
-    events.log(connection, [one.event(actor, cause, DialogStatus.QUEUED, None) for one in dialogs])
+    events.log(connection, [one.event(actor, cause, DialogStatus.QUEUED, None, **details) for one in dialogs])
     stopped = (Clock.HANDOVER, Clock.AUTO_CLOSE, Clock.CLOSING)
     timers.stop_clocks(connection, [one.id for one in dialogs], stopped)
     timers.set_backlogs(connection, {one.open_channel_id for one in dialogs}, 0.0)
@@ -386,6 +411,11 @@ def mark_unanswered(connection: Connection, dialog_ids: Collection[int]) -> None
 def answered(connection: Connection, dialog_id: int) -> None:
     """The operator has answered in the locked dialog, which he has accepted."""
     connection.execute(_SQL["answered"], {"dialog_id": dialog_id})
+
+
+def begin_closing(connection: Connection, dialog_id: int) -> None:
+    """The locked dialog is closing: its operator has done with it, and so had it accepted (S4)."""
+    connection.execute(_SQL["begin_closing"], {"dialog_id": dialog_id})
 
 
 def close(connection: Connection, dialog_ids: Collection[int], *, spam: bool = False) -> None:

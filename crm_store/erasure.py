@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crm_store import audit, customers, desks, statistics
+from crm_store import audit, customers, desks, seats, statistics
 from crm_store.customers import Customers, Key
 from crm_store.database import Connection, Session
 from crm_store.errors import StoreError
@@ -231,7 +231,7 @@ def _lock(connection: Connection, request: Request, plan: _Plan) -> tuple[list[i
 def _free_slots(connection: Connection, held: Iterable[tuple[int, int]]) -> None:
     """The backlogs that can use the slots of these operators on these open channels are tried at once (D8)."""
     for operator_id, held_on in sorted(held):
-        desks.free_slot(connection, operator_id, held_on)
+        seats.free_slot(connection, operator_id, held_on)
 
 
 def _delete_items(connection: Connection, who: Customers, sweeper: Sweeper, swept_to: int) -> dict[str, int]:

@@ -3,8 +3,9 @@
 The ledger balances throughout: it has counted finished items already, and counts a dead letter that goes as discarded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from crm_store import ledger
 from crm_store.database import Connection
@@ -21,11 +22,15 @@ MESSAGES_OF_CHAT = 50
 
 @dataclass(frozen=True, slots=True)
 class RetentionOptions:
-    """Days; None is for ever. raw: what providers sent, once it is finished. history: of the chats' messages."""
+    """Days; None is for ever. raw: what providers sent, once it is finished. history: of the chats' messages.
+
+    event: events and decisions of dialogs that were closed before, and of operators' presence.
+    """
 
     raw_days: int | None = 30
     dead_letter_days: int | None = None
     history_days: int | None = None
+    event_days: int | None = None
     audit_days: int | None = None
 
 
@@ -67,6 +72,8 @@ class Retention:
             yield from self._dead_letters(options.dead_letter_days)
         if options.history_days is not None:
             yield from self._messages(options.history_days)
+        if options.event_days is not None:
+            yield from self._events(options.event_days)
         if options.audit_days is not None:
             yield from self._audit(options.audit_days)
 
@@ -91,6 +98,29 @@ class Retention:
             yield self._count("messages", deleted)
             after = after if more else last
 
+    def _events(self, days: int) -> Iterator[str]:
+        after: int | None = 0
+        while after is not None:
+            after, deleted = self._row("forget_events", days=days, after=after, limit=ITEMS_AT_ONCE)
+            yield self._count("events", deleted)
+        explained: set[int] = set()
+        after = 0
+        while after is not None:
+            parameters = {"days": days, "after": after, "limit": ITEMS_AT_ONCE}
+            after, deleted, plan_ids = self._row("forget_decisions", **parameters)
+            explained.update(plan_ids)
+            yield self._count("decisions", deleted)
+        after = 0
+        while after is not None:
+            after, deleted = self._plans(days, after, explained)
+            yield self._count("plans", deleted)
+
+    def _plans(self, days: int, after: int, explained: Collection[int]) -> tuple[int | None, int]:
+        """Plans that explain none of the old decisions that stayed."""
+        last, old = self._row("old_plans", days=days, after=after, limit=ITEMS_AT_ONCE)
+        useless = [plan_id for plan_id in old if plan_id not in explained]
+        return last, self._here.execute(_SQL["forget_plans"], {"ids": useless}).rowcount
+
     def _audit(self, days: int) -> Iterator[str]:
         deleted = ITEMS_AT_ONCE
         while deleted == ITEMS_AT_ONCE:
@@ -102,7 +132,7 @@ class Retention:
         assert self._connection is not None  # noqa: S101  within a part
         return self._connection
 
-    def _row(self, query: str, **parameters: int) -> tuple[int, ...]:
+    def _row(self, query: str, **parameters: int) -> tuple[Any, ...]:
         row = self._here.execute(_SQL[query], parameters).fetchone()
         assert row is not None  # noqa: S101  aggregates
         return row

@@ -5,7 +5,7 @@ Lock order: operators (by the caller, who has made the operator unavailable), di
 
 from collections.abc import Collection
 
-from crm_store import dialogs, events, outbox
+from crm_store import dialogs, events, outbox, seats
 from crm_store.database import Connection
 from crm_store.dialogs import LockedDialog
 from tracker.dialogs import DialogStatus, is_unanswered
@@ -20,17 +20,19 @@ def hand_back(
     everything: bool,
     open_channel_ids: Collection[int] | None = None,
 ) -> int:
-    """Return dialogs of an operator to the backlogs, which are due then; returns how many.
+    """Return dialogs of an operator to the backlogs, which are due then, as are those that can use his slots (D8).
 
     everything: all that he has (dismissed, off the roster); what is closing is over then. Otherwise what nobody has
-    accepted or answered (end of day, leave). open_channel_ids: of these alone. cause: `workday_ended`, `on_leave`,
-    `dismissed`, `off_roster`.
+    accepted or answered (end of day, leave), where availability counts at all. open_channel_ids: of these alone. cause:
+    `workday_ended`, `on_leave`, `dismissed`, `off_roster`. Returns how many have returned.
     """
-    held = dialogs.lock_held(connection, operator_id, open_channel_ids)
+    held = dialogs.lock_held(connection, operator_id, open_channel_ids, only_checked=not everything)
     closing = [one for one in held if everything and one.status is DialogStatus.CLOSING]
     going = [one for one in held if one not in closing and (everything or _is_unanswered(one))]
     dialogs.queue(connection, going, actor, cause)
     close(connection, closing, actor, cause)
+    for place in sorted({one.open_channel_id for one in (*going, *closing)}):
+        seats.free_slot(connection, operator_id, place)
     return len(going)
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from psycopg.rows import TupleRow
 
+from crm_store import timers
 from crm_store.database import Connection
 from crm_store.queries import Queries
 from tracker.channels import OpenChannelSettings
@@ -145,6 +146,14 @@ def rest(connection: Connection, open_channel_id: int, wakes: Mapping[int, int])
 def wake(connection: Connection, operator_ids: Collection[int]) -> None:
     """Something has changed for these operators: they may be able to have dialogs."""
     connection.execute(_SQL["wake"], {"operator_ids": sorted(operator_ids), "small": SMALL})
+
+
+def free_slot(connection: Connection, operator_id: int, open_channel_id: int) -> None:
+    """The operator has room again on an open channel: the backlogs that may use it are due (D7, D8)."""
+    wake(connection, [operator_id])
+    parameters = {"operator_id": operator_id, "open_channel_id": open_channel_id}
+    rows = connection.execute(_SQL["open_channels_of_slot"], parameters).fetchall()
+    timers.set_backlogs(connection, {open_channel_id, *(row[0] for row in rows)}, 0.0)
 
 
 def wake_all(connection: Connection, open_channel_ids: Collection[int]) -> None:

@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from config.topology import INBOX_STEPS, Step
 from console.app import make_api
 from console.dependencies import Dependencies
+from console.serving import StreamingServer
 from crm_store import desks, inbox, presence
 from crm_store.database import Database, DatabaseOptions, Session
 from crm_store.desks import RosterMember
@@ -263,7 +264,8 @@ def problem_of(response: httpx.Response) -> dict[str, Any]:
 def serving(app: FastAPI) -> Iterator[str]:
     """Serve an app on a free port from a thread; gives its URL."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=2))
+    config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
+    server = StreamingServer(config, app.state.streams)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     try:

@@ -27,6 +27,8 @@ def wind_up(
 ) -> set[Step]:
     """Close a locked dialog of a locked chat, with a text: for a while it is closing (S4). A second close ends that.
 
+    What nobody has is closed at once: nobody could go on with it.
+
     Returns the steps that have work then.
     """
     if dialog.status is DialogStatus.CLOSING:
@@ -34,7 +36,7 @@ def wind_up(
     if text:
         outbox.insert(connection, [say(connection, dialog, text)], SENDABLE_KINDS)
     if after_close(settings, text, dialog.operator_id) is DialogStatus.CLOSING:
-        dialogs.set_statuses(connection, [(dialog.id, DialogStatus.CLOSING)])
+        dialogs.begin_closing(connection, dialog.id)
         timers.stop_clocks(connection, [dialog.id])
         clock = NewClock(Clock.CLOSING, dialog.open_channel_id, dialog.id, settings.full_close_after)
         timers.set_clocks(connection, [clock])

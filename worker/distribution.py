@@ -31,7 +31,7 @@ SYSTEM = "system"
 class Demand:
     """What will ask for operators besides the present backlog.
 
-    n: new dialogs. preferred: whom they prefer (D9). leaving: dialogs that are to lose their operators (D5).
+    n: new dialogs. preferred: whom they prefer (D9). leaving: dialogs that are to lose their operators (D5, D11).
     """
 
     n: int = 0
@@ -119,7 +119,7 @@ def _read(connection: Connection, desk: LockedOpenChannel, backlog: BacklogTimer
         n += dialogs.most_passed(connection, desk.id, waiting, demand.leaving)
     preferred = set(demand.preferred)
     if desk.settings.to_responsible:
-        preferred.update(dialogs.preferred(connection, desk.id))
+        preferred.update(dialogs.preferred(connection, desk.id, demand.leaving))
     responsible = seats.read_some(connection, desk.id, desk.settings, preferred) if preferred else Seated()
     roster = _read_roster(connection, desk, n) if n else Seated()
     by_id = {one.operator_id: one for one in responsible.operators}
@@ -244,7 +244,7 @@ def _carry_out(
         desks.set_open_channel_turn(connection, desk.id, made.turn)
     freed = {planned[dialog_id].operator_id for dialog_id in served.handed}
     for operator_id in sorted(who for who in freed if who is not None):
-        desks.free_slot(connection, operator_id, desk.id)
+        seats.free_slot(connection, operator_id, desk.id)
 
 
 def _assignment(dialog: PlannedDialog, decision: Decision) -> Assignment:

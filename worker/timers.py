@@ -6,13 +6,13 @@ at again under the locks of its dialog, so each goes off once.
 Lock order: chats by id, the open channel, operators, dialogs by id, timers, outbox.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import structlog
 
 from config.topology import Step
-from crm_store import chats, desks, dialogs, events, outbox, returning, timers
+from crm_store import chats, desks, dialogs, events, outbox, returning, seats, timers
 from crm_store.database import Connection, Session
 from crm_store.desks import LockedOpenChannel
 from crm_store.dialogs import LockedDialog
@@ -40,10 +40,15 @@ def work_off(session: Session) -> set[Step]:
     with session.transaction() as connection:
         due = timers.due_clocks(connection, MOST_AT_ONCE)
     steps: set[Step] = set()
-    by_place = sorted(due, key=lambda one: one.open_channel_id)
-    for open_channel_id, group in groupby(by_place, key=lambda one: one.open_channel_id):
+    # What ends first frees slots for what is handed over.
+    for (open_channel_id, _), group in groupby(sorted(due, key=_part), key=_part):
         steps |= _work_off(session, open_channel_id, list(group))
     return steps
+
+
+def _part(due: DueClock) -> tuple[int, bool]:
+    """What is worked off in one transaction."""
+    return due.open_channel_id, due.clock is Clock.HANDOVER
 
 
 def _work_off(session: Session, open_channel_id: int, due: Sequence[DueClock]) -> set[Step]:
@@ -66,38 +71,42 @@ def _go_off(connection: Connection, open_channel_id: int, due: Sequence[DueClock
     """All in one transaction. Chats that a step or an act has at the moment are left to the next look."""
     free = chats.lock_free(connection, {one.chat_id for one in due})
     due = [one for one in due if one.chat_id in free]
-    if not due:
-        return set()
-    locked = desks.lock_open_channels(connection, [open_channel_id])
+    locked = desks.lock_open_channels(connection, [open_channel_id]) if due else []
     if not locked:
         return set()
-    desk = locked[0]
-    leaving = {one.dialog_id for one in due if one.clock is Clock.HANDOVER}
-    backlogs = timers.backlogs(connection, [open_channel_id])
-    demands = {open_channel_id: Demand(leaving=leaving)}
-    prepared = prepare(connection, locked, backlogs, demands) if leaving else []
+    if due[0].clock is Clock.HANDOVER:
+        return _hand_over(connection, locked[0], due)
     known = dialogs.lock_some(connection, {one.dialog_id for one in due})
+    by_clock = _gone_off(connection, due, known)
+    steps = _mark_unanswered(connection, locked[0], by_clock[Clock.UNANSWERED])
+    for dialog in by_clock[Clock.AUTO_CLOSE]:
+        steps |= _auto_close(connection, locked[0], dialog)
+    _end_closing(connection, by_clock[Clock.CLOSING])
+    ended = (*by_clock[Clock.AUTO_CLOSE], *by_clock[Clock.CLOSING])
+    for operator_id in sorted({one.operator_id for one in ended if one.operator_id is not None}):
+        seats.free_slot(connection, operator_id, open_channel_id)
+        steps.add(Step.DISTRIBUTE)
+    return steps
+
+
+def _gone_off(
+    connection: Connection, due: Sequence[DueClock], known: Mapping[int, LockedDialog]
+) -> dict[Clock, list[LockedDialog]]:
+    """Whose clocks have run out and run no more, by clock; what was stopped or set anew since is left out."""
     still = timers.still_due(connection, due)
     went_off = [one for one in due if (one.clock, one.dialog_id) in still and one.dialog_id in known]
     timers.forget_clocks(connection, [(one.clock, one.dialog_id) for one in went_off])
-    by_clock = {clock: [known[one.dialog_id] for one in went_off if one.clock is clock] for clock in Clock}
-    steps = _mark_unanswered(connection, desk, by_clock[Clock.UNANSWERED])
-    for dialog in by_clock[Clock.AUTO_CLOSE]:
-        steps |= _auto_close(connection, desk, dialog)
-    _end_closing(connection, by_clock[Clock.CLOSING])
-    freed = {
-        one.operator_id
-        for one in (*by_clock[Clock.AUTO_CLOSE], *by_clock[Clock.CLOSING])
-        if one.operator_id is not None
-    }
-    for operator_id in sorted(freed):
-        desks.free_slot(connection, operator_id, open_channel_id)
-        steps.add(Step.DISTRIBUTE)
-    for one in prepared:
-        served = serve(connection, one, HandOver([dialog.id for dialog in by_clock[Clock.HANDOVER]]))
-        if served.handed or served.more:
-            steps.add(Step.DISTRIBUTE)
-    return steps
+    return {clock: [known[one.dialog_id] for one in went_off if one.clock is clock] for clock in Clock}
+
+
+def _hand_over(connection: Connection, desk: LockedOpenChannel, due: Sequence[DueClock]) -> set[Step]:
+    """D5."""
+    leaving = {one.dialog_id for one in due}
+    backlogs = timers.backlogs(connection, [desk.id])
+    (prepared,) = prepare(connection, [desk], backlogs, {desk.id: Demand(leaving=leaving)})
+    late = _gone_off(connection, due, dialogs.lock_some(connection, leaving))[Clock.HANDOVER]
+    served = serve(connection, prepared, HandOver([dialog.id for dialog in late]))
+    return {Step.DISTRIBUTE} if served.handed or served.more else set()
 
 
 def _mark_unanswered(connection: Connection, desk: LockedOpenChannel, marked: Sequence[LockedDialog]) -> set[Step]:

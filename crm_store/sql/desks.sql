@@ -97,13 +97,6 @@ UPDATE operators SET seen_at = now() WHERE id = %(operator_id)s AND dismissed_at
 -- name: settings_of
 SELECT id, settings::text FROM open_channels WHERE id = ANY(%(open_channel_ids)s)
 
--- name: open_channels_of_slot
--- Where a freed slot of the operator counts: over all his open channels if he has a personal limit (D7).
-SELECT seats.open_channel_id
-FROM seats JOIN operators ON operators.id = seats.operator_id
-WHERE seats.operator_id = %(operator_id)s
-    AND (operators.personal_limit IS NOT NULL OR seats.open_channel_id = %(open_channel_id)s)
-
 -- name: open_channels_of_operator
 -- On whose rosters he stands, and where dialogs wait that prefer him (D9).
 SELECT open_channel_id FROM seats WHERE operator_id = %(operator_id)s

@@ -26,6 +26,28 @@ UPDATE dialogs SET status = given.status
 FROM unnest(%(dialog_ids)s::bigint[], %(statuses)s::dialog_status[]) AS given (id, status)
 WHERE dialogs.id = given.id
 
+-- name: mark_over_limit
+-- Loads as they are by now, without locks: it is a mark, and decides nothing.
+UPDATE dialogs SET over_limit = true
+FROM open_channels, operators
+WHERE dialogs.id = ANY(%(dialog_ids)s) AND open_channels.id = dialogs.open_channel_id
+    AND operators.id = dialogs.operator_id AND (
+        (open_channels.settings ->> 'max_dialogs')::integer < (
+            SELECT count(*) FROM dialogs AS held
+            WHERE held.operator_id = operators.id AND held.open_channel_id = open_channels.id
+                AND held.status <> 'closed' AND counts_against_limit(
+                    held.status, held.answered_at, coalesce(open_channels.settings ->> 'counted', 'all')
+                )
+        )
+        OR operators.personal_limit < (
+            SELECT count(*) FROM dialogs AS held JOIN open_channels AS places ON places.id = held.open_channel_id
+            WHERE held.operator_id = operators.id AND held.status <> 'closed' AND counts_against_limit(
+                held.status, held.answered_at, coalesce(places.settings ->> 'counted', 'all')
+            )
+        )
+    )
+RETURNING dialogs.id
+
 -- name: follow_cards
 -- A dialog shows the card and the deal of its chat as they are now.
 UPDATE dialogs SET card_id = given.card_id, deal_id = coalesce(given.deal_id, dialogs.deal_id)
@@ -51,7 +73,7 @@ CROSS JOIN LATERAL (
 ) AS preferring
 
 -- name: preferred
--- Whom the waiting dialogs of an open channel prefer (D9): from one to the next along the index.
+-- Whom the waiting dialogs of an open channel prefer (D9), from one to the next along the index; and some others.
 WITH RECURSIVE preferred (id) AS (
     SELECT min(preferred_id) FROM dialogs
     WHERE open_channel_id = %(open_channel_id)s AND status = 'queued' AND preferred_id IS NOT NULL
@@ -62,6 +84,7 @@ WITH RECURSIVE preferred (id) AS (
     ) FROM preferred WHERE preferred.id IS NOT NULL
 )
 SELECT id FROM preferred WHERE id IS NOT NULL
+UNION SELECT preferred_id FROM dialogs WHERE id = ANY(%(dialog_ids)s) AND preferred_id IS NOT NULL
 
 -- name: count_waiting
 SELECT count(*) FROM (
@@ -120,8 +143,10 @@ SELECT given.*, %(plan_id)s FROM unnest(
 
 -- name: unnoticed
 -- Dialogs that still wait and whose customers were not told so (D8).
-SELECT dialogs.id, dialogs.chat_id FROM dialogs
-WHERE id = ANY(%(dialog_ids)s) AND status = 'queued' AND noticed_at IS NULL
+SELECT
+    id, chat_id, open_channel_id, card_id, deal_id, status::text, operator_id, passed_by, accepted_at, answered_at,
+    pinned, spam, transferred
+FROM dialogs WHERE id = ANY(%(dialog_ids)s) AND status = 'queued' AND noticed_at IS NULL
 ORDER BY id FOR NO KEY UPDATE
 
 -- name: mark_noticed
@@ -154,23 +179,28 @@ SELECT
 FROM dialogs WHERE id = ANY(%(dialog_ids)s) ORDER BY id FOR NO KEY UPDATE
 
 -- name: lock_held
--- All open dialogs of an operator, or those of some open channels.
+-- All open dialogs of an operator, or those of some open channels, or of those that check availability.
 SELECT
     id, chat_id, open_channel_id, card_id, deal_id, status::text, operator_id, passed_by, accepted_at, answered_at,
     pinned, spam, transferred
 FROM dialogs
 WHERE operator_id = %(operator_id)s AND status <> 'closed'
     AND (%(open_channel_ids)s::bigint[] IS NULL OR open_channel_id = ANY(%(open_channel_ids)s::bigint[]))
+    AND (NOT %(only_checked)s OR NOT EXISTS (
+        SELECT FROM open_channels
+        WHERE open_channels.id = dialogs.open_channel_id AND settings ->> 'check_availability' = 'false'
+    ))
 ORDER BY id FOR NO KEY UPDATE
 
 -- name: has_open
 SELECT EXISTS (SELECT FROM dialogs WHERE chat_id = %(chat_id)s AND status <> 'closed' AND id <> %(dialog_id)s)
 
 -- name: hold
--- Accepted, taken or reopened: this operator has it.
+-- Accepted, taken or reopened: this operator has it. Who had it already above a limit has it so still.
 UPDATE dialogs SET
     status = 'accepted', operator_id = %(operator_id)s, accepted_at = now(), assigned_at = coalesce(assigned_at, now()),
-    first_assigned_at = coalesce(first_assigned_at, now()), over_limit = over_limit OR %(over_limit)s, kept = false,
+    first_assigned_at = coalesce(first_assigned_at, now()), kept = false,
+    over_limit = %(over_limit)s OR (over_limit AND status <> 'closed' AND operator_id IS NOT DISTINCT FROM %(operator_id)s),
     transferred = false, spam = false, closed_at = NULL
 WHERE id = %(dialog_id)s
 
@@ -210,11 +240,14 @@ UPDATE dialogs SET unanswered_at = now() WHERE id = ANY(%(dialog_ids)s)
 -- name: answered
 UPDATE dialogs SET status = 'awaiting_customer', answered_at = now() WHERE id = %(dialog_id)s
 
+-- name: begin_closing
+UPDATE dialogs SET status = 'closing', accepted_at = coalesce(accepted_at, now()) WHERE id = %(dialog_id)s
+
 -- name: close_some
 UPDATE dialogs SET status = 'closed', closed_at = now(), spam = spam OR %(spam)s WHERE id = ANY(%(dialog_ids)s)
 
 -- name: peek_open
-SELECT chat_id, open_channel_id, status::text, operator_id
+SELECT chat_id, id, open_channel_id, status::text, operator_id
 FROM dialogs WHERE chat_id = ANY(%(chat_ids)s) AND status <> 'closed'
 
 -- name: preferences

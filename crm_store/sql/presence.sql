@@ -36,7 +36,7 @@ UNION SELECT open_channel_id FROM dialogs WHERE preferred_id = ANY(%(operator_id
 
 -- name: stranded
 -- Who holds what he should not (D11), and why: all that a dismissed one has; of one who has ended his workday, or is on a
--- leave of a day or more, what he has not accepted or not answered.
+-- leave of a day or more, what he has not accepted or not answered where availability counts at all.
 SELECT id, cause FROM (
     SELECT id, CASE
         WHEN dismissed_at IS NOT NULL THEN 'dismissed'
@@ -50,8 +50,13 @@ SELECT id, cause FROM (
 ) AS gone
 WHERE cause IS NOT NULL AND EXISTS (
     SELECT FROM dialogs WHERE dialogs.operator_id = gone.id AND status <> 'closed' AND (
-        cause = 'dismissed' OR status IN ('assigned', 'awaiting_operator')
-        OR (status = 'accepted' AND answered_at IS NULL)
+        cause = 'dismissed' OR (
+            (status IN ('assigned', 'awaiting_operator') OR (status = 'accepted' AND answered_at IS NULL))
+            AND NOT EXISTS (
+                SELECT FROM open_channels
+                WHERE open_channels.id = dialogs.open_channel_id AND settings ->> 'check_availability' = 'false'
+            )
+        )
     )
 )
 ORDER BY id

@@ -72,6 +72,57 @@ SELECT
         GROUP BY chat_id HAVING count(*) >= %(each)s
     )
 
+-- name: forget_events
+-- Of operators' presence, and of dialogs that were closed so long ago or are gone. What is of an open dialog stays, and
+-- is walked past each hour. Written so that any plan of it goes along the keys.
+WITH walked AS (
+    SELECT id, dialog_id, at < now() - %(days)s * interval '1 day' AS is_old
+    FROM events WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
+), old AS (
+    SELECT id FROM walked WHERE is_old AND coalesce((
+        SELECT status = 'closed' AND closed_at < now() - %(days)s * interval '1 day'
+        FROM dialogs WHERE dialogs.id = walked.dialog_id
+    ), true)
+), held AS (
+    SELECT id FROM events WHERE id = ANY(ARRAY(SELECT id FROM old)) FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM events WHERE id = ANY(ARRAY(SELECT id FROM held))
+)
+SELECT (SELECT max(id) FROM walked WHERE is_old), (SELECT count(*) FROM held)
+
+-- name: forget_decisions
+-- As the events. Also the plans of the old decisions that stay.
+WITH walked AS (
+    SELECT id, dialog_id, plan_id, at < now() - %(days)s * interval '1 day' AS is_old
+    FROM decisions WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
+), judged AS MATERIALIZED (
+    SELECT id, plan_id, coalesce((
+        SELECT status = 'closed' AND closed_at < now() - %(days)s * interval '1 day'
+        FROM dialogs WHERE dialogs.id = walked.dialog_id
+    ), true) AS goes
+    FROM walked WHERE is_old
+), held AS (
+    SELECT id FROM decisions WHERE id = ANY(ARRAY(SELECT id FROM judged WHERE goes)) FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM decisions WHERE id = ANY(ARRAY(SELECT id FROM held))
+)
+SELECT
+    (SELECT max(id) FROM walked WHERE is_old), (SELECT count(*) FROM held),
+    (SELECT coalesce(array_agg(DISTINCT plan_id) FILTER (WHERE plan_id IS NOT NULL), '{}')
+     FROM judged WHERE id NOT IN (SELECT id FROM held))
+
+-- name: old_plans
+-- A day older than the decisions that were walked: a plan and its decisions are of one transaction, so all decisions of
+-- these plans were looked at, although the clock goes on between the two walks.
+WITH walked AS (
+    SELECT id, at < now() - (%(days)s + 1) * interval '1 day' AS is_old
+    FROM plans WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
+)
+SELECT max(id), coalesce(array_agg(id), '{}') FROM walked WHERE is_old
+
+-- name: forget_plans
+DELETE FROM plans WHERE id = ANY(%(ids)s)
+
 -- name: forget_audit
 DELETE FROM audit WHERE id IN (
     SELECT id FROM audit WHERE at < now() - %(days)s * interval '1 day' ORDER BY at LIMIT %(limit)s

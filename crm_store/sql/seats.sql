@@ -162,3 +162,10 @@ WHERE open_channel_id = ANY(%(open_channel_ids)s) AND resting
 
 -- name: set_woken
 UPDATE open_channels SET woken_at = now() WHERE id = ANY(%(open_channel_ids)s)
+
+-- name: open_channels_of_slot
+-- Where a freed slot of the operator counts: over all his open channels if he has a personal limit (D7).
+SELECT seats.open_channel_id
+FROM seats JOIN operators ON operators.id = seats.operator_id
+WHERE seats.operator_id = %(operator_id)s
+    AND (operators.personal_limit IS NOT NULL OR seats.open_channel_id = %(open_channel_id)s)

@@ -36,6 +36,7 @@ pytestmark = pytest.mark.integration
 
 __all__ = ["command"]
 
+LOGS = ("events", "decisions")
 BY_PHONE = ("--phone", "0171 9876501", "--region", "de")
 
 
@@ -97,6 +98,18 @@ def test_neighbours_keep_all_else(planted, command):
     assert desk.value("SELECT count(*) FROM inbox WHERE message ->> 'text' LIKE '%%[erased]%%'") == 2
     desk.run_through(text_message("telegram", 7, "und weiter"), worker=planted.worker)
     assert desk.value("SELECT count(*) FROM dialogs") == 1
+
+
+def test_what_happened_to_his_dialogs_goes_with_them(planted, command):
+    """S1, D12: events and decisions of his dialogs; those of others' dialogs, and of operators' presence, stay."""
+    desk = planted.desk
+    desk.execute("INSERT INTO events (actor, cause, operator_id) VALUES ('system', 'presence', 1)")
+    kept = "FROM {} WHERE dialog_id IN (SELECT id FROM dialogs WHERE card_id = %s) OR dialog_id IS NULL"
+    wanted = {table: desk.rows(f"SELECT id {kept.format(table)} ORDER BY id", planted.neighbour_id) for table in LOGS}
+    before = {table: desk.value(f"SELECT count(*) FROM {table}") for table in LOGS}
+    assert all(before[table] > len(wanted[table]) for table in LOGS)
+    erase(command, *BY_PHONE)
+    assert {table: desk.rows(f"SELECT id FROM {table} ORDER BY id") for table in LOGS} == wanted
 
 
 def test_it_is_audited_without_any_value(planted, command):

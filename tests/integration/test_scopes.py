@@ -170,6 +170,14 @@ def test_one_chat_in_scope_opens_the_customers_history(company: Company) -> None
     assert ann.get(f"/api/chats/{other_chat}/history").status_code == 403, "the chat itself is not hers"
 
 
+def test_what_waits_is_shown_to_whose_reach_it_is_in(company: Company) -> None:
+    """D8: the backlog of an open channel, to a supervisor of one of its roster, and to nobody below."""
+    seen = {"sue": 200, "adm": 200, "service": 200, "far": 403, "meg": 403, "ann": 403, "dan": 403}
+    for who, status in seen.items():
+        assert company.client(who).get("/api/open-channels/1/backlog").status_code == status, who
+    assert company.client("sue").get("/api/open-channels/3/backlog").status_code == 403, "support is none of hers"
+
+
 def test_unknown_is_told_before_scope(company: Company) -> None:
     """What there is not is 404 for everybody."""
     for path in ("dialogs/999", "chats/999", "chats/999/history", "cards/999/history"):

@@ -113,6 +113,86 @@ def test_all_offers_nothing_where_nobody_is_eligible():
     assert made.ineligible == {PassedOver.OFFLINE: (1, 2)}
 
 
+# D5
+
+
+def handed_over(policy: Distribution, dialogs: list[WaitingDialog], operators: list[RosterOperator]) -> Plan:
+    return plan(policy, dialogs, operators, 9, True)
+
+
+def test_a_hand_over_goes_to_another():
+    """D5, D2: to the one who was given anything the longest ago, whoever it may be; never to the holder."""
+    operators = [RosterOperator(1, 0, 1, given=5), RosterOperator(2, 1, 9, given=3), RosterOperator(3, 2, 2, given=4)]
+    made = handed_over(EVENLY, [WaitingDialog(7, first=False, holder_id=2)], operators)
+    assert chosen(made) == [3]
+    assert made.turns == {3: (2, 10)}, "D13: the order of first assignments stays"
+    assert made.decisions[0].passed_over[PassedOver.LET_IT_PASS] == (2,)
+
+
+@pytest.mark.parametrize("policy", [EVENLY, STRICTLY, ALL])
+def test_alone_he_keeps_it(policy):
+    """D5: nobody else is eligible."""
+    alone = [RosterOperator(1, 0, 0, limit=1, held=1), RosterOperator(2, 1, 0, unavailable=PassedOver.OFFLINE)]
+    (decision,) = handed_over(policy, [WaitingDialog(7, first=False, holder_id=1)], alone).decisions
+    assert (decision.rule, decision.kept, decision.operator_id, decision.offered) == ("D5", True, None, False)
+
+
+def test_who_loses_one_has_room_for_the_next():
+    """D5, D7: two at their limit exchange what neither accepted."""
+    operators = [RosterOperator(n, n, 0, given=n, held=1, limit=1) for n in (1, 2)]
+    operators.append(RosterOperator(3, 3, 0, given=0, held=0, limit=1))
+    dialogs = [WaitingDialog(n, first=False, holder_id=n) for n in (1, 2)]
+    assert chosen(handed_over(EVENLY, dialogs, operators)) == [3, 1]
+    assert chosen(handed_over(STRICTLY, dialogs, operators)) == [3, 1]
+
+
+def test_a_slot_that_is_lost_goes_to_the_oldest():
+    """D8: a dialog waits already, so a younger one does not get what a hand-over has freed meanwhile."""
+    operators = [RosterOperator(1, 0, 0, held=1, limit=1), RosterOperator(2, 1, 0, held=0, limit=1)]
+    dialogs = [WaitingDialog(1, first=False, holder_id=1), WaitingDialog(2, passed_by=frozenset()), WaitingDialog(3)]
+    assert chosen(handed_over(EVENLY, dialogs, operators)) == [2, 1, None]
+    late = [WaitingDialog(1), WaitingDialog(2), WaitingDialog(3, first=False, holder_id=1), WaitingDialog(4)]
+    assert chosen(handed_over(EVENLY, late, operators)) == [2, None, None, None]
+
+
+def test_strictly_begins_again_for_everybody():
+    """D3, D5: when all have let it pass, the decision says so: nobody counts as having done it then."""
+    operators = roster(0, 0, 0)
+    dialog = WaitingDialog(7, frozenset({1, 2}), first=False, holder_id=3)
+    (decision,) = handed_over(STRICTLY, [dialog], operators).decisions
+    assert (decision.operator_id, decision.restarted) == (1, True)
+
+
+# D9
+
+
+def test_the_responsible_person_comes_first():
+    """D9: on the roster or not, and without a turn in it."""
+    outsider = RosterOperator(9, -1, 0, personal_limit=1)
+    dialogs = [WaitingDialog(1, preferred_id=9), WaitingDialog(2, preferred_id=9), WaitingDialog(3, preferred_id=2)]
+    made = plan(EVENLY, dialogs, roster(0, 0), 0, True, responsible=[outsider, roster(0, 0)[1]])
+    assert [(d.rule, d.operator_id) for d in made.decisions] == [("D9", 9), ("D2", 1), ("D9", 2)]
+    assert made.turns == {9: (0, 1), 1: (2, 2), 2: (0, 3)}, "D13"
+
+
+@pytest.mark.parametrize(
+    "state", [{"unavailable": PassedOver.OFFLINE}, {"personal_limit": 1, "personal_held": 1}, {"limit": 1, "held": 1}]
+)
+def test_a_responsible_person_who_cannot_have_it(state):
+    """D9, D7: unavailable, or at a limit: the roster decides."""
+    outsider = RosterOperator(9, -1, 0, **state)
+    made = plan(EVENLY, [WaitingDialog(1, preferred_id=9)], roster(0), 0, True, responsible=[outsider])
+    assert [(d.rule, d.operator_id) for d in made.decisions] == [("D2", 1)]
+
+
+def test_a_responsible_person_who_let_it_pass():
+    """D9, D5: the roster decides."""
+    outsider = RosterOperator(9, -1, 0)
+    lost = WaitingDialog(1, first=False, preferred_id=9, holder_id=9)
+    passed = WaitingDialog(2, frozenset({9}), first=False, preferred_id=9)
+    assert chosen(plan(EVENLY, [lost, passed], roster(0, 0), 0, True, responsible=[outsider])) == [1, 2]
+
+
 # D6, D7
 
 

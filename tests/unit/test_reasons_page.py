@@ -16,7 +16,7 @@ from tracker.distribution import PassedOver
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
-SOURCES = [*sorted((ROOT / "console").glob("*.py")), ROOT / "tracker" / "dialogs.py"]
+SOURCES = [*sorted((ROOT / "console").glob("*.py")), ROOT / "tracker" / "dialogs.py", ROOT / "tracker" / "presence.py"]
 PLACES = {"ActRefusedError": 0, "ProblemError": 1, "_unauthorized": 0}
 """The place of the reason among the arguments."""
 

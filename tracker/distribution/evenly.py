@@ -17,10 +17,10 @@ class Evenly:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._turn = {one.operator_id: one.turn for one in bench.eligible.values()}
-        self._given = {one.operator_id: one.given for one in bench.eligible.values()}
-        self._first = [(one.turn, one.position, one.operator_id) for one in bench.eligible.values()]
-        self._again = [(one.given, one.position, one.operator_id) for one in bench.eligible.values()]
+        self._turn = {one.operator_id: one.turn for one in bench.available.values()}
+        self._given = {one.operator_id: one.given for one in bench.available.values()}
+        self._first = [(one.turn, one.position, one.operator_id) for one in bench.available.values()]
+        self._again = [(one.given, one.position, one.operator_id) for one in bench.available.values()]
         heapq.heapify(self._first)
         heapq.heapify(self._again)
 
@@ -51,6 +51,12 @@ class Evenly:
             heapq.heappush(self._first, (turn, position, who))
         self._given[who] = given
         heapq.heappush(self._again, (given, position, who))
+
+    def returned(self, operator: RosterOperator) -> None:
+        """See `Policy`."""
+        who, position = operator.operator_id, operator.position
+        heapq.heappush(self._first, (self._turn[who], position, who))
+        heapq.heappush(self._again, (self._given[who], position, who))
 
     def _head(self, line: list[_Entry], turns: dict[int, int]) -> int | None:
         """The first of the line; entries of older turns, and of who is full, are dropped."""

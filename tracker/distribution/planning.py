@@ -45,10 +45,12 @@ def plan(
     current = {one.operator_id: (one.turn, one.given) for one in (*responsible, *operators)}
     turns: dict[int, tuple[int, int]] = {}
     decisions = []
+    stalled = False
     for dialog in waiting:
         filled = _named(bench.full)
-        choice, rule = _choose(policy, bench, dialog)
+        choice, rule = _choose(policy, bench, dialog, stalled=stalled)
         if choice is None:
+            stalled = stalled or dialog.holder_id is None
             kept = dialog.holder_id is not None
             decisions.append(
                 Decision(dialog.dialog_id, "D5" if kept else "D8", kept=kept, passed_over=filled[0], unnamed=filled[1])
@@ -65,25 +67,30 @@ def plan(
                 unnamed=filled[1] | {why: n for why, n in choice.unnamed.items() if n} | beyond,
             )
         )
+        if dialog.holder_id is not None and (returned := bench.takes(dialog.holder_id)) is not None:
+            policy.returned(returned)
         if choice.operator_id is not None:
             turn += 1
             operator = bench.gives(choice.operator_id)
             was, _ = turns.get(choice.operator_id, current[choice.operator_id])
             first = dialog.first and rule == policy.rule
             turns[choice.operator_id] = (turn if first else was, turn)
-            if choice.operator_id in bench.eligible:
+            if choice.operator_id in bench.available:
                 policy.given(operator, *turns[choice.operator_id])
     ineligible = {why: tuple(ids) for why, ids in bench.ineligible.items()}
     full = {why: tuple(ids) for why, ids in bench.full.items()}
     return Plan(tuple(decisions), ineligible, turns, turn, full)
 
 
-def _choose(policy: Policy, bench: Bench, dialog: WaitingDialog) -> tuple[Choice | None, str]:
-    """The responsible person before the roster (D9), unless he has let the dialog pass."""
+def _choose(policy: Policy, bench: Bench, dialog: WaitingDialog, *, stalled: bool) -> tuple[Choice | None, str]:
+    """The responsible person before the roster (D9), unless he has let the dialog pass.
+
+    stalled: an older one waits for the roster; whoever has got room since is to have that (D8).
+    """
     preferred = dialog.preferred_id
     if preferred is not None and preferred not in {*dialog.passed_by, dialog.holder_id} and bench.has_room(preferred):
         return Choice(preferred), "D9"
-    return policy.choose(dialog), policy.rule
+    return None if stalled else policy.choose(dialog), policy.rule
 
 
 def _passed_over(choice: Choice, holder_id: int | None) -> dict[PassedOver, tuple[int, ...]]:

@@ -13,7 +13,7 @@ class Strictly:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._line = [one.operator_id for one in sorted(bench.eligible.values(), key=lambda one: one.position)]
+        self._line = [one.operator_id for one in sorted(bench.available.values(), key=lambda one: one.position)]
         self._start = 0
 
     def choose(self, dialog: WaitingDialog) -> Choice | None:
@@ -46,3 +46,7 @@ class Strictly:
 
     def given(self, operator: RosterOperator, turn: int, given: int) -> None:
         """See `Policy`: the roster's order stays."""
+
+    def returned(self, operator: RosterOperator) -> None:
+        """See `Policy`."""
+        self._start = min(self._start, self._line.index(operator.operator_id))

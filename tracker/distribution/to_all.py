@@ -16,9 +16,12 @@ class ToAll:
 
     def choose(self, dialog: WaitingDialog) -> Choice | None:
         """See `Policy`."""
-        if any(self._bench.has_room(one) for one in self._bench.eligible if one != dialog.holder_id):
+        if any(self._bench.has_room(one) for one in self._bench.available if one != dialog.holder_id):
             return Choice(None)
         return None
 
     def given(self, operator: RosterOperator, turn: int, given: int) -> None:
         """See `Policy`: nobody has a turn."""
+
+    def returned(self, operator: RosterOperator) -> None:
+        """See `Policy`: who has room is asked each time."""

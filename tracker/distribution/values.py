@@ -47,11 +47,16 @@ class RosterOperator:
     unavailable: PassedOver | None = None
 
     @property
-    def free(self) -> int:
-        """How many more dialogs fit under both limits."""
+    def room(self) -> int:
+        """How many more dialogs fit under both limits; below zero if he is above one."""
         here = UNLIMITED if self.limit is None else self.limit - self.held
         over_all = UNLIMITED if self.personal_limit is None else self.personal_limit - self.personal_held
-        return max(0, min(here, over_all))
+        return min(here, over_all)
+
+    @property
+    def free(self) -> int:
+        """How many more dialogs he may be given."""
+        return max(0, self.room)
 
     @property
     def first_limit(self) -> PassedOver:

@@ -19,7 +19,7 @@ from crm_store.errors import DatabaseAwayError
 from crm_store.events import Event
 from crm_store.inbox import ClaimedItem, Move
 from crm_store.timers import BacklogTimer, NewClock
-from tracker.channels import OpenChannelSettings
+from tracker.channels import Counted, OpenChannelSettings
 from tracker.dialogs import HELD, Clock, DialogStatus, after_customer_message
 from worker.distribution import BACKLOG_RETRY, Demand, lock_and_serve, prepare, serve_each
 from worker.runner import Carried, Outcome
@@ -27,6 +27,14 @@ from worker.runner import Carried, Outcome
 log = structlog.get_logger(__name__)
 
 MOST_BACKLOGS = 20
+
+_DID_NOT_COUNT = frozenset(
+    {
+        (Counted.WITHOUT_AWAITING_CUSTOMER, DialogStatus.AWAITING_CUSTOMER),
+        (Counted.WITHOUT_CLOSING, DialogStatus.CLOSING),
+    }
+)
+"""What does not count under which setting, and does so once the customer writes (D7)."""
 
 
 def distribute(connection: Connection, items: Sequence[ClaimedItem], _carried: Carried) -> Outcome:
@@ -44,9 +52,8 @@ def distribute(connection: Connection, items: Sequence[ClaimedItem], _carried: C
     gone = _gone(connection, open_before.values())
     missing = [context for chat_id, context in contexts.items() if chat_id not in open_before]
     preferred = _preferred(connection, missing)
-    demands = _demands(missing, preferred)
-    leaving_from = {one.open_channel_id for one in open_before.values() if one.operator_id in gone}
-    prepared = prepare(connection, _worth_serving(locked, backlogs, demands, leaving_from), backlogs, demands)
+    demands = _demands(missing, preferred, [one for one in open_before.values() if _may_leave(one, gone)])
+    prepared = prepare(connection, _worth_serving(locked, backlogs, demands), backlogs, demands)
 
     present = dialogs.lock_open_of_chats(connection, contexts)
     made = _make(connection, items, contexts, present, preferred)
@@ -94,17 +101,17 @@ def _worth_serving(
     locked: Sequence[LockedOpenChannel],
     backlogs: Mapping[int, BacklogTimer],
     demands: Mapping[int, Demand],
-    leaving_from: Collection[int],
 ) -> list[LockedOpenChannel]:
-    """Where something new waits. Where something waits already and it is not time to try it, nobody can have it:
+    """Where something new waits, or something goes back.
 
-    whatever changes that makes the backlog due. Only the responsible person may still be able to.
+    Where something waits already and it is not time to try it, nobody can have it: whatever changes that makes the
+    backlog due. Only the responsible person may still be able to.
     """
     full = {place for place, timer in backlogs.items() if not timer.is_due}
     return [
         desk
         for desk in locked
-        if desk.id in leaving_from or (desk.id in demands and (desk.id not in full or demands[desk.id].preferred))
+        if desk.id in demands and (desk.id not in full or demands[desk.id].preferred or demands[desk.id].leaving)
     ]
 
 
@@ -114,15 +121,29 @@ def _preferred(connection: Connection, missing: Sequence[ChatContext]) -> dict[i
     return dialogs.preferences(connection, asking) if asking else {}
 
 
-def _demands(missing: Sequence[ChatContext], preferred: Mapping[int, int]) -> dict[int, Demand]:
+def _demands(
+    missing: Sequence[ChatContext], preferred: Mapping[int, int], leaving: Sequence[OpenDialog]
+) -> dict[int, Demand]:
     """What will wait besides, by open channel id."""
-    by_place: dict[int, list[int]] = {}
+    new: dict[int, list[int]] = {}
     for context in missing:
-        by_place.setdefault(context.open_channel_id, []).append(context.id)
+        new.setdefault(context.open_channel_id, []).append(context.id)
+    going: dict[int, list[int]] = {}
+    for dialog in leaving:
+        going.setdefault(dialog.open_channel_id, []).append(dialog.id)
     return {
-        place: Demand(len(chat_ids), {preferred[chat_id] for chat_id in chat_ids if chat_id in preferred})
-        for place, chat_ids in by_place.items()
+        place: Demand(
+            len(new.get(place, ())),
+            {preferred[chat_id] for chat_id in new.get(place, ()) if chat_id in preferred},
+            going.get(place, ()),
+        )
+        for place in new.keys() | going.keys()
     }
+
+
+def _may_leave(dialog: OpenDialog | LockedDialog, gone: Collection[int]) -> bool:
+    """Whether it goes back if it is not pinned: its operator is gone (D11)."""
+    return dialog.operator_id in gone and dialog.status in HELD
 
 
 def _gone(connection: Connection, open_before: Collection[OpenDialog]) -> set[int]:
@@ -202,8 +223,16 @@ def _note_messages(
     if changed:
         dialogs.set_statuses(connection, [(dialog.id, became[dialog.id]) for dialog in changed])
         timers.stop_clocks(connection, [dialog.id for dialog in changed], (Clock.AUTO_CLOSE, Clock.CLOSING))
+    over = _mark_over_limit(connection, changed, settings)
     wrote = [
-        dialog.event("customer", "message", became[dialog.id], dialog.operator_id, messages=counts[chat_id])
+        dialog.event(
+            "customer",
+            "message",
+            became[dialog.id],
+            dialog.operator_id,
+            messages=counts[chat_id],
+            over_limit=True if dialog.id in over else None,
+        )
         for chat_id, dialog in present.items()
     ]
     events.log(connection, wrote)
@@ -212,10 +241,15 @@ def _note_messages(
     leaving = [
         replace(dialog, status=became[dialog.id])
         for dialog in present.values()
-        if dialog.operator_id in gone
-        and dialog.status in HELD
-        and not dialog.pinned
-        and settings[dialog.open_channel_id].check_availability
+        if _may_leave(dialog, gone) and not dialog.pinned and settings[dialog.open_channel_id].check_availability
     ]
     dialogs.queue(connection, leaving, "system", "operator_unavailable")
     return {dialog.open_channel_id for dialog in leaving}
+
+
+def _mark_over_limit(
+    connection: Connection, changed: Sequence[LockedDialog], settings: Mapping[int, OpenChannelSettings]
+) -> set[int]:
+    """Dialogs that did not count, and with which their operators are above a limit now: the customer wrote (D7)."""
+    counts_again = [one.id for one in changed if (settings[one.open_channel_id].counted, one.status) in _DID_NOT_COUNT]
+    return dialogs.mark_over_limit(connection, counts_again) if counts_again else set()

@@ -6,9 +6,10 @@ Lock order: chats (by the claim), dialogs by id, outbox.
 from collections.abc import Sequence
 
 from config.topology import Step
-from crm_store import chats, dialogs, inbox, outbox
+from crm_store import chats, desks, dialogs, inbox, outbox
 from crm_store.chats import OutboundEntry
 from crm_store.database import Connection
+from crm_store.dialogs import LockedDialog
 from crm_store.inbox import ClaimedItem, Move
 from worker.runner import Carried, Outcome
 from worker.senders import SENDABLE_KINDS
@@ -25,22 +26,19 @@ def respond(connection: Connection, items: Sequence[ClaimedItem], _carried: Carr
     )
 
 
-def _send_notices(connection: Connection, unnoticed: dict[int, int]) -> int:
-    """Tell the customers of these waiting dialogs, once each (dialog id to chat id); returns how many were told."""
-    contexts = chats.contexts(connection, unnoticed.values())
-    notices = {
-        dialog_id: chat_id
-        for dialog_id, chat_id in unnoticed.items()
-        if contexts[chat_id].settings.nobody_available_text
-    }
-    if not notices:
+def _send_notices(connection: Connection, unnoticed: Sequence[LockedDialog]) -> int:
+    """Tell the customers of these waiting dialogs, once each; returns how many were told.
+
+    What the open channel says where the dialog is handled: it may have been transferred (D10).
+    """
+    settings = desks.settings_of(connection, {one.open_channel_id for one in unnoticed})
+    texts = {one.id: settings[one.open_channel_id].nobody_available_text for one in unnoticed}
+    told = [one for one in unnoticed if texts[one.id]]
+    if not told:
         return 0
-    seqs = chats.take_seqs(connection, dict.fromkeys(notices.values(), 1))
-    entries = [
-        OutboundEntry(chat_id, seqs[chat_id], contexts[chat_id].settings.nobody_available_text, dialog_id)
-        for dialog_id, chat_id in notices.items()
-    ]
+    seqs = chats.take_seqs(connection, {one.chat_id: 1 for one in told})
+    entries = [OutboundEntry(one.chat_id, seqs[one.chat_id], texts[one.id], one.id) for one in told]
     chats.append_outbound(connection, entries)
-    dialogs.mark_noticed(connection, notices.keys())
+    dialogs.mark_noticed(connection, [one.id for one in told])
     outbox.insert(connection, entries, SENDABLE_KINDS)
     return len(entries)

@@ -1,0 +1,1 @@
+"""`openchannel simulate`: a recorded period under another configuration."""

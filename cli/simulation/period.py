@@ -1,0 +1,47 @@
+"""The period that is asked for."""
+
+from datetime import UTC, datetime
+
+from config.settings import SettingsError
+from crm_store.recordings import Extent, Period
+
+
+def read_time(option: str, text: str) -> tuple[datetime, str]:
+    """The time, and what has to be said of how it was read, if anything. Raises SettingsError."""
+    try:
+        read = datetime.fromisoformat(text.strip())
+        at = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise SettingsError(f"{option}: {text!r} is no time; write it as 2026-03-01T09:00Z or 2026-03-01") from error
+    return at, "" if read.tzinfo else f"{option}: {text} has no time zone and is read as UTC"
+
+
+def period_of(since: datetime, until: datetime) -> Period:
+    """Raises SettingsError."""
+    if since >= until:
+        raise SettingsError(f"--from: {shown(since)} is not before --to {shown(until)}")
+    return Period(since, until)
+
+
+def check_recorded(period: Period, extent: Extent) -> None:
+    """Whether it lies in the past and there may be something of it. Raises SettingsError."""
+    for option, at in (("--from", period.since), ("--to", period.until)):
+        if at > extent.now:
+            raise SettingsError(f"{option}: {shown(at)} is in the future; only what has happened can be replayed")
+    if extent.first is None or extent.last is None:
+        raise SettingsError("--from, --to: nothing is recorded; there is no dialog in the database")
+    if period.until <= extent.first or period.since > extent.last:
+        raise nothing_recorded(period, extent)
+
+
+def nothing_recorded(period: Period, extent: Extent) -> SettingsError:
+    """The error where no dialog began in the period."""
+    reach = f"the records reach from {shown(extent.first)} to {shown(extent.last)}"
+    return SettingsError(
+        f"--from, --to: no dialog began between {shown(period.since)} and {shown(period.until)}; {reach}"
+    )
+
+
+def shown(at: datetime | None) -> str:
+    """For people, to the second."""
+    return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
