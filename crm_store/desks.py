@@ -192,6 +192,14 @@ def lock_open_channels(connection: Connection, open_channel_ids: Collection[int]
     return [LockedOpenChannel(row[0], read_settings(row[1]), *row[2:]) for row in rows]
 
 
+def lock_free_open_channels(connection: Connection, open_channel_ids: Collection[int]) -> list[LockedOpenChannel]:
+    """Those of these open channels that nobody has at the moment, locked."""
+    rows = connection.execute(
+        _SQL["lock_free_open_channels"], {"open_channel_ids": sorted(open_channel_ids)}
+    ).fetchall()
+    return [LockedOpenChannel(row[0], read_settings(row[1]), *row[2:]) for row in rows]
+
+
 def read_rosters(connection: Connection, open_channel_ids: Iterable[int]) -> dict[int, list[RosterRow]]:
     """Rosters in order, departments expanded (D1), by open channel id."""
     rows = connection.execute(_SQL["roster"], {"open_channel_ids": sorted(open_channel_ids)}).fetchall()

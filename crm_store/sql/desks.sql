@@ -52,6 +52,10 @@ FROM unnest(%(operator_ids)s::bigint[], %(department_ids)s::bigint[])
 SELECT id, settings::text, turn, seats, active, woken_at < now() - interval '2 minutes' FROM open_channels WHERE id = ANY(%(open_channel_ids)s)
 ORDER BY id FOR NO KEY UPDATE
 
+-- name: lock_free_open_channels
+SELECT id, settings::text, turn, seats, active, woken_at < now() - interval '2 minutes' FROM open_channels WHERE id = ANY(%(open_channel_ids)s)
+ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+
 -- name: roster
 -- The rosters with departments expanded (D1).
 SELECT

@@ -51,8 +51,8 @@ WHERE timers.dialog_id <> 0 AND timers.due_at <= now()
 ORDER BY timers.due_at LIMIT %(limit)s
 
 -- name: still_due
--- Those that nobody has stopped or set anew since they were read, locked. One that went off meanwhile and was set again is
--- another row, which begins with the same generation: it is not due.
+-- Those that nobody has stopped or set anew since they were read, locked. One that was stopped and then set anew begins
+-- with the first generation again, so that alone does not tell: it is not due.
 SELECT timers.kind, timers.dialog_id
 FROM timers JOIN unnest(
     %(kinds)s::text[], %(open_channel_ids)s::bigint[], %(dialog_ids)s::bigint[], %(generations)s::bigint[]

@@ -41,8 +41,13 @@ def distribute(connection: Connection, items: Sequence[ClaimedItem], _carried: C
     """See the module."""
     contexts = chats.contexts(connection, {item.chat_id for item in items})
     open_before = dialogs.open_of_chats(connection, contexts)
-    places = {context.open_channel_id for context in contexts.values()}
-    locked = desks.lock_open_channels(connection, places | {one.open_channel_id for one in open_before.values()})
+    locked = _lock(connection, contexts, open_before)
+    free = {desk.id for desk in locked}
+    here = {chat_id for chat_id, places in _places(contexts, open_before).items() if places <= free}
+    all_here = len(here) == len(contexts)
+    items = [item for item in items if item.chat_id in here]
+    contexts = {chat_id: context for chat_id, context in contexts.items() if chat_id in here}
+    open_before = {chat_id: one for chat_id, one in open_before.items() if chat_id in here}
     backlogs = timers.backlogs(connection, [desk.id for desk in locked])
     gone = _gone(connection, open_before.values())
     missing = [context for chat_id, context in contexts.items() if chat_id not in open_before]
@@ -54,12 +59,42 @@ def distribute(connection: Connection, items: Sequence[ClaimedItem], _carried: C
     made = _make(connection, items, contexts, present, preferred)
     left = _note_messages(connection, items, contexts, present, {desk.id: desk.settings for desk in locked}, gone)
     more = left - {one.desk.id for one in prepared}
+    # Its dialog was closed since it was looked at: what was made instead was not planned for.
+    unplanned = {contexts[chat_id].open_channel_id for chat_id in made} - {one.desk.id for one in prepared}
+    more |= unplanned - backlogs.keys()
+    if unplanned - backlogs.keys():
+        timers.set_backlogs(connection, unplanned - backlogs.keys(), 0.0)
     more |= serve_each(connection, prepared)
     dialog_ids = made | {chat_id: dialog.id for chat_id, dialog in present.items()}
     return Outcome(
         [Move(item.inbox_id, inbox.stage_after(Step.DISTRIBUTE), dialog_id=dialog_ids[item.chat_id]) for item in items],
-        also_hint=(Step.DISTRIBUTE,) if more else (),
+        also_hint=(Step.DISTRIBUTE,) if more or not all_here else (),
     )
+
+
+def _places(contexts: Mapping[int, ChatContext], open_before: Mapping[int, OpenDialog]) -> dict[int, set[int]]:
+    """The open channels that a chat's messages concern, by chat id: where it belongs, and where its dialog is."""
+    return {
+        chat_id: {context.open_channel_id}
+        | ({open_before[chat_id].open_channel_id} if chat_id in open_before else set())
+        for chat_id, context in contexts.items()
+    }
+
+
+def _lock(
+    connection: Connection, contexts: Mapping[int, ChatContext], open_before: Mapping[int, OpenDialog]
+) -> list[LockedOpenChannel]:
+    """The open channels of these chats that nobody has at the moment; if there is none, wait for all of them.
+
+    So whoever has one of them, and is slow or stopped, holds up the messages of that one alone.
+    """
+    by_chat = _places(contexts, open_before)
+    wanted = set().union(*by_chat.values())
+    locked = desks.lock_free_open_channels(connection, wanted)
+    free = {desk.id for desk in locked}
+    if free:  # to wait for others while these are locked would be against the order of locks
+        return locked
+    return desks.lock_open_channels(connection, wanted)
 
 
 def _worth_serving(
