@@ -150,7 +150,9 @@ def take(needs: Dependencies, asked: Asked, operator: Operator, dialog_id: int) 
         scene = _enter(connection, asked, dialog_id, operator_ids=[operator.id])
         dialog = scene.dialog
         check_take(dialog.status, dialog.operator_id, scene.standing)
-        over = not _seat_of(connection, scene, operator.id).free
+        me = _seat_of(connection, scene, operator.id)
+        _check_there(me, scene, "you")
+        over = not me.free
         counted = dialogs.counts(connection, dialog_id)
         _hold(connection, scene, operator, "take", over_limit=over)
         _explain(connection, dialog.id, "take", operator.id, over_limit=over)
@@ -230,8 +232,9 @@ def reopen(needs: Dependencies, asked: Asked, dialog_id: int) -> DialogSummary:
             return Done(hints=frozenset({Step.DISTRIBUTE} | freed))
         mine = dialog.operator_id == caller.id
         me = _seat_of(connection, scene, caller.id)
+        _check_there(me, scene, "you")
         if not (counted and mine) and not me.free:
-            raise ActRefusedError(me.first_limit, f"you cannot have it: you {_said_to_you(me.first_limit)}")
+            raise _cannot(me.first_limit, "you")
         _hold(connection, scene, caller, "reopen")
         if not mine:
             _explain(connection, dialog.id, "reopen", caller.id, over_limit=False)
@@ -342,7 +345,7 @@ def _accept_offer(connection: Connection, scene: _Scene, operator: Operator) -> 
         raise ActRefusedError(NOT_ON_ROSTER, "you are not on the roster of the dialog's open channel")
     why_not = mine.ineligible(available)
     if why_not is not None:
-        raise ActRefusedError(why_not, f"you {_said_to_you(why_not)}")
+        raise _cannot(why_not, "you")
     roster = seats.read(connection, dialog.open_channel_id, scene.settings, Order.POSITION, MOST_NAMED)
     passed_over: dict[str, list[int]] = {}
     for other in roster.operators:
@@ -360,8 +363,19 @@ def _seat_of(connection: Connection, scene: _Scene, operator_id: int) -> RosterO
     return found.operators[0]
 
 
-def _said_to_you(why: PassedOver) -> str:
-    return _WHY_NOT[why].replace("was ", "were ").replace("is ", "are ").replace("has ", "have ")
+def _check_there(operator: RosterOperator, scene: _Scene, who: str) -> None:
+    """From whoever has left it would go back at once (D11). Raises ActRefusedError."""
+    why_not = operator.absent(scene.settings.check_availability)
+    if why_not in (PassedOver.DISMISSED, PassedOver.ON_LEAVE, PassedOver.WORKDAY_NOT_STARTED):
+        raise _cannot(why_not, who)
+
+
+def _cannot(why: PassedOver, who: str) -> ActRefusedError:
+    """who: `you`, or of whom the caller is told."""
+    said = _WHY_NOT[why]
+    if who == "you":
+        said = said.replace("was ", "were ").replace("is ", "are ").replace("has ", "have ")
+    return ActRefusedError(why, f"{who} {said}")
 
 
 def _hold(connection: Connection, scene: _Scene, operator: Operator, cause: str, *, over_limit: bool = False) -> None:
@@ -384,10 +398,10 @@ def _transfer_to_operator(connection: Connection, scene: _Scene, operator_id: in
     his = _seat_of(connection, scene, operator_id)
     if operator_id == dialog.operator_id:
         raise ActRefusedError("has_it_already", "this operator has the dialog already")
-    dismissed = his.unavailable if his.unavailable is PassedOver.DISMISSED else None
-    why_not = dismissed if scene.standing.supervises else his.ineligible(settings.check_availability)
+    _check_there(his, scene, "the operator")
+    why_not = None if scene.standing.supervises else his.ineligible(settings.check_availability)
     if why_not is not None:
-        raise ActRefusedError(why_not, f"the operator {_WHY_NOT[why_not]}")
+        raise _cannot(why_not, "the operator")
     over = not his.free
     dialogs.hand_to(connection, dialog, operator_id, over_limit=over)
     timers.stop_clocks(connection, [dialog.id], (Clock.AUTO_CLOSE,))

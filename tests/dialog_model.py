@@ -188,7 +188,7 @@ class Model:
         if desk.policy == "all":
             assert eligible, f"D4: nobody is eligible: {event}"
             assert event.holder is None, event
-            dialog.status, dialog.holder = "offered", None
+            dialog.status, dialog.holder, dialog.pinned = "offered", None, False
             dialog.clocks.pop("handover", None)
             return
         assert event.holder in eligible, f"D6, D7: {event.holder} is not eligible: {event}"
@@ -208,17 +208,19 @@ class Model:
 
     def _assign(self, dialog: ModelDialog, holder: int) -> None:
         dialog.status, dialog.holder, dialog.first, dialog.told = "assigned", holder, False, False
-        dialog.free_rider = False
+        dialog.free_rider = dialog.pinned = False
         dialog.clocks = {kind: due for kind, due in dialog.clocks.items() if kind == "unanswered"}
         dialog.clocks["handover"] = self.now + dialog.desk.handover
 
     def _hold(self, dialog: ModelDialog, event: Happened) -> None:
         assert event.holder is not None
+        dialog.pinned &= dialog.holder == event.holder
         dialog.status, dialog.holder, dialog.first, dialog.told = "accepted", event.holder, False, False
         dialog.clocks = {kind: due for kind, due in dialog.clocks.items() if kind == "unanswered"}
 
     def _queue(self, dialog: ModelDialog) -> None:
         dialog.status, dialog.holder, dialog.told, dialog.free_rider = "queued", None, False, False
+        dialog.pinned = False
         dialog.clocks = {kind: due for kind, due in dialog.clocks.items() if kind == "unanswered"}
 
     def _went_off(self, dialog: ModelDialog, kind: str) -> None:

@@ -102,6 +102,8 @@ def check_answer(status: DialogStatus, holder_id: int | None, operator_id: int) 
         raise ActRefusedError("closed", "the dialog is closed; a new message of the customer starts another")
     if holder_id != operator_id:
         raise ActRefusedError("not_yours", "the dialog is not yours; accept it first")
+    if status is DialogStatus.CLOSING:
+        raise ActRefusedError("closing", "the dialog is closing; reopen it first")
 
 
 def check_take(status: DialogStatus, holder_id: int | None, standing: Standing) -> None:

@@ -115,7 +115,7 @@ SELECT EXISTS (SELECT FROM dialogs WHERE open_channel_id = %(open_channel_id)s A
 -- Whoever gets it has neither accepted it nor been told that he keeps it.
 UPDATE dialogs SET
     status = given.status, operator_id = given.operator_id, passed_by = given.passed_by, accepted_at = NULL,
-    over_limit = false, kept = false,
+    over_limit = false, kept = false, pinned = false,
     assigned_at = CASE WHEN given.operator_id IS NOT NULL THEN now() END,
     first_assigned_at = CASE
         WHEN given.operator_id IS NULL THEN dialogs.first_assigned_at ELSE coalesce(dialogs.first_assigned_at, now())
@@ -201,6 +201,7 @@ UPDATE dialogs SET
     status = 'accepted', operator_id = %(operator_id)s, accepted_at = now(), assigned_at = coalesce(assigned_at, now()),
     first_assigned_at = coalesce(first_assigned_at, now()), kept = false,
     over_limit = %(over_limit)s OR (over_limit AND status <> 'closed' AND operator_id IS NOT DISTINCT FROM %(operator_id)s),
+    pinned = pinned AND operator_id IS NOT DISTINCT FROM %(operator_id)s,
     transferred = false, spam = false, closed_at = NULL
 WHERE id = %(dialog_id)s
 
@@ -209,14 +210,14 @@ WHERE id = %(dialog_id)s
 UPDATE dialogs SET
     status = 'assigned', operator_id = %(operator_id)s, passed_by = %(passed_by)s, accepted_at = NULL,
     assigned_at = now(), first_assigned_at = coalesce(first_assigned_at, now()), over_limit = %(over_limit)s,
-    kept = false, transferred = true
+    kept = false, pinned = false, transferred = true
 WHERE id = %(dialog_id)s
 
 -- name: queue
 -- Back to the backlog, where it stands by its age.
 UPDATE dialogs SET
     status = 'queued', operator_id = NULL, passed_by = given.passed_by, accepted_at = NULL, assigned_at = NULL,
-    over_limit = false, kept = false, closed_at = NULL, spam = false
+    over_limit = false, kept = false, pinned = false, closed_at = NULL, spam = false
 FROM (
     SELECT id, passed_by::bigint[] AS passed_by
     FROM unnest(%(dialog_ids)s::bigint[], %(passed_by)s::text[]) AS given (id, passed_by)

@@ -220,6 +220,8 @@ class Dialogs(RuleBasedStateMachine):
         it = self.any_dialog(dialog)
         me = self.caller(who, it)
         refusal = "closed" if it.status == "closed" else "" if it.holder == me.id else "not_yours"
+        if it.status == "closing" and not refusal:
+            refusal = "closing"
         causes = ("accept", "answer") if it.status == "assigned" else ("answer",)
         self.act(me, "answer", lambda asked: operations.answer(self.needs, asked, me, it.id, "Hello"), refusal, *causes)
 
@@ -253,7 +255,16 @@ class Dialogs(RuleBasedStateMachine):
             refusal = "taken"
         elif me.id not in it.desk.roster:
             refusal = "not_on_roster"
+        else:
+            refusal = self.left(me.id)
         self.act(me, "take", lambda asked: operations.take(self.needs, asked, me, it.id), refusal, "take")
+
+    def left(self, who: int) -> str:
+        """From him it would go back at once (D11)."""
+        operator = self.model.operators[who]
+        if operator.dismissed:
+            return "dismissed"
+        return "workday_not_started" if operator.tracked and operator.workday == "ended" else ""
 
     def no_charge(self, it: ModelDialog, caller: Caller) -> str:
         if it.status == "closed":
@@ -287,8 +298,8 @@ class Dialogs(RuleBasedStateMachine):
         operator = self.model.operators[to]
         if to == it.holder:
             return "has_it_already"
-        if operator.dismissed:
-            return "dismissed"
+        if left := self.left(to):
+            return left
         if service:
             return ""
         if operator.tracked and not operator.available:
@@ -334,6 +345,8 @@ class Dialogs(RuleBasedStateMachine):
             refusal = "not_yours"
         elif self.model.open_of(it.chat) not in (None, it):
             refusal = "chat_has_dialog"
+        elif not service and self.left(me.id):
+            refusal = self.left(me.id)
         elif not service and not self.model.counts(it) and not self.model.has_room(me.id, it.desk):
             refusal = self.first_limit(it.desk, me.id)
         self.act(caller, "reopen", lambda asked: operations.reopen(self.needs, asked, it.id), refusal, "reopen")
