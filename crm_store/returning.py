@@ -29,10 +29,11 @@ def hand_back(
     held = dialogs.lock_held(connection, operator_id, open_channel_ids, only_checked=not everything)
     closing = [one for one in held if everything and one.status is DialogStatus.CLOSING]
     going = [one for one in held if one not in closing and (everything or _is_unanswered(one))]
-    dialogs.queue(connection, going, actor, cause)
-    close(connection, closing, actor, cause)
+    # First, because this makes the backlogs of several open channels due in their order.
     for place in sorted({one.open_channel_id for one in (*going, *closing)}):
         seats.free_slot(connection, operator_id, place)
+    dialogs.queue(connection, going, actor, cause)
+    close(connection, closing, actor, cause)
     return len(going)
 
 

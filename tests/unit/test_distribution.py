@@ -330,3 +330,21 @@ def test_evenly_is_fair_over_any_number_of_plans(size, plans):
             assert operator_id is not None
             had[operator_id] += 1
             assert max(had.values()) - min(had.values()) <= 1
+
+
+def test_who_loses_two_dialogs_of_one_plan_is_given_neither_again():
+    """D5: the first frees a slot of his, and he stands in the line twice; the second goes to another all the same."""
+    operators = [
+        RosterOperator(1, 1, turn=0, given=0, held=1, limit=2),
+        RosterOperator(2, 2, turn=2, given=3, held=1, limit=2),
+        RosterOperator(3, 3, turn=3, given=5, held=1, limit=2),
+    ]
+    dialogs = [
+        WaitingDialog(100),
+        WaitingDialog(101, first=False, holder_id=1),
+        WaitingDialog(102),
+        WaitingDialog(103, first=False, holder_id=1),
+    ]
+    made = plan(EVENLY, dialogs, operators, 10, True)
+    by_id = {dialog.dialog_id: dialog.holder_id for dialog in dialogs}
+    assert all(one.operator_id != by_id[one.dialog_id] for one in made.decisions if one.operator_id is not None)

@@ -68,7 +68,11 @@ class Evenly:
         return None
 
     def _take(self, line: list[_Entry], turns: dict[int, int], holder_id: int | None) -> _Entry | None:
-        """Take the holder out if he stands at the head; elsewhere he is in nobody's way."""
-        if holder_id is not None and self._head(line, turns) == holder_id:
-            return heapq.heappop(line)
-        return None
+        """Take the holder out if he stands at the head; elsewhere he is in nobody's way.
+
+        Who has room again may stand there more than once.
+        """
+        taken = None
+        while holder_id is not None and self._head(line, turns) == holder_id:
+            taken = heapq.heappop(line)
+        return taken
