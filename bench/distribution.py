@@ -96,8 +96,7 @@ def _cell(session: Session, policy: Distribution, n: int, waiting: int) -> float
             (given,) = connection.execute("SELECT count(*) FROM dialogs WHERE status = 'assigned'").fetchone() or (0,)
             assert given == SERVED, given  # noqa: S101  else it measures something else
             connection.execute(_UNDO)
-            for operator_id in range(n - FREE + 1, n + 1):
-                seats.free_slot(connection, operator_id, place)
+            seats.free_slots(connection, [(operator_id, place) for operator_id in range(n - FREE + 1, n + 1)])
     return statistics.median(costs) / SERVED * 1e6
 
 

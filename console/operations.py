@@ -19,7 +19,6 @@ from crm_store import cards, chats, desks, dialogs, events, matching, outbox, se
 from crm_store.database import Connection
 from crm_store.desks import LockedOpenChannel
 from crm_store.dialogs import DecisionRecord, LockedDialog
-from crm_store.seats import Order
 from crm_store.timers import NewClock
 from crm_store.views import dialogs as views
 from crm_store.views.dialogs import DialogSummary
@@ -29,6 +28,7 @@ from tracker.dialogs import (
     ActRefusedError,
     Clock,
     DialogStatus,
+    after_hold,
     check_accept,
     check_answer,
     check_charge,
@@ -39,7 +39,7 @@ from tracker.dialogs import (
 )
 from tracker.distribution import PassedOver, RosterOperator
 from worker.closing import say, wind_up
-from worker.distribution import Demand, HandOver, prepare, serve
+from worker.distribution import Demand, HandOver, prepare, serve_each
 from worker.senders import SENDABLE_KINDS
 
 NOT_ON_ROSTER = "not_on_roster"
@@ -73,8 +73,8 @@ class Target:
 class _Scene:
     """A dialog and all that an act on it has locked.
 
-    settings: of its open channel. card_ids: live ones of its chat, if they may change now. other: the open channel to
-    which it is transferred.
+    settings: of its open channel; seats: operators on its roster. card_ids: live ones of its chat, if they may change
+    now. other: the open channel to which it is transferred.
     """
 
     dialog: LockedDialog
@@ -83,6 +83,7 @@ class _Scene:
     standing: Standing
     actor: str
     other: LockedOpenChannel | None = None
+    seats: int = 0
 
 
 def accept(needs: Dependencies, asked: Asked, operator: Operator, dialog_id: int) -> DialogSummary:
@@ -111,7 +112,7 @@ def skip(needs: Dependencies, asked: Asked, operator: Operator, dialog_id: int) 
         (prepared,) = prepare(connection, locked, backlogs, {open_channel_id: Demand(leaving=[dialog_id])})
         dialog = _lock(connection, dialog_id)
         check_skip(dialog.status, dialog.operator_id, operator.id)
-        served = serve(connection, prepared, HandOver([dialog_id], "skip", asked.actor))
+        served = serve_each(connection, [prepared], HandOver([dialog_id], "skip", asked.actor))
         if dialog_id in served.kept:
             raise ActRefusedError("nobody_else", "no other operator can have it now, so it stays yours")
         return Done(hints=frozenset({Step.DISTRIBUTE}))
@@ -128,8 +129,7 @@ def answer(needs: Dependencies, asked: Asked, operator: Operator, dialog_id: int
         check_answer(dialog.status, dialog.operator_id, operator.id)
         counted = dialogs.counts(connection, dialog_id)
         if dialog.accepted_at is None:  # assigned; or closed before, and his customer came back
-            _hold(connection, scene, operator, "accept")
-            dialog = replace(dialog, status=DialogStatus.ACCEPTED)
+            dialog = replace(dialog, status=_hold(connection, scene, operator, "accept"))
         entry = say(connection, dialog, text, operator.id)
         dialogs.answered(connection, dialog_id)
         became = DialogStatus.AWAITING_CUSTOMER
@@ -173,12 +173,12 @@ def transfer(needs: Dependencies, asked: Asked, dialog_id: int, target: Target) 
         dialog = scene.dialog
         check_transfer(dialog.status, dialog.operator_id, scene.standing)
         counted = dialogs.counts(connection, dialog_id)
+        due: list[int] = []
         if target.operator_id is not None:
             _transfer_to_operator(connection, scene, target.operator_id)
         else:
-            _transfer_to_roster(connection, scene)
-        freed = _free_slot(connection, dialog, counted=counted, left=True)
-        return Done(hints=frozenset({Step.DISTRIBUTE} | freed))
+            due.append(_transfer_to_roster(connection, scene))
+        return Done(hints=frozenset(_free_slot(connection, dialog, counted=counted, left=True, due=due)))
 
     return _act(needs, asked, work, dialog_id)
 
@@ -228,8 +228,8 @@ def reopen(needs: Dependencies, asked: Asked, dialog_id: int) -> DialogSummary:
         counted = dialogs.counts(connection, dialog_id)
         if not isinstance(caller, Operator):
             dialogs.queue(connection, [dialog], scene.actor, "reopen")
-            freed = _free_slot(connection, dialog, counted=counted, left=True)
-            return Done(hints=frozenset({Step.DISTRIBUTE} | freed))
+            due = [dialog.open_channel_id]
+            return Done(hints=frozenset(_free_slot(connection, dialog, counted=counted, left=True, due=due)))
         mine = dialog.operator_id == caller.id
         me = _seat_of(connection, scene, caller.id)
         _check_there(me, scene, "you")
@@ -293,11 +293,11 @@ def _enter(
     chat_id, open_channel_id = _place(connection, dialog_id, lock_chat=True)
     open_to_others = lock_cards or not dialogs.is_accepted(connection, dialog_id)
     card_ids = _lock_cards(connection, chat_id, dialog_id) if open_to_others else ()
-    other = None
+    other, n_seats = None, 0
     if lock_desk:
         locked = desks.lock_open_channels(connection, {open_channel_id} | ({other_id} if other_id else set()))
         by_id = {desk.id: desk for desk in locked}
-        settings = by_id[open_channel_id].settings
+        settings, n_seats = by_id[open_channel_id].settings, by_id[open_channel_id].seats
         if other_id is not None and other_id not in by_id:
             raise unknown("open_channel", other_id)
         other = by_id[other_id] if other_id is not None else None
@@ -307,7 +307,7 @@ def _enter(
         desks.lock_operators(connection, operator_ids)
     dialog = _lock(connection, dialog_id)
     standing = access.standing(connection, asked.caller, dialog)
-    return _Scene(dialog, settings, card_ids, standing, asked.actor, other)
+    return _Scene(dialog, settings, card_ids, standing, asked.actor, other, n_seats)
 
 
 def _place(connection: Connection, dialog_id: int, *, lock_chat: bool) -> tuple[int, int]:
@@ -346,12 +346,14 @@ def _accept_offer(connection: Connection, scene: _Scene, operator: Operator) -> 
     why_not = mine.ineligible(available)
     if why_not is not None:
         raise _cannot(why_not, "you")
-    roster = seats.read(connection, dialog.open_channel_id, scene.settings, Order.POSITION, MOST_NAMED)
+    others = seats.first(connection, dialog.open_channel_id, scene.settings, MOST_NAMED)
     passed_over: dict[str, list[int]] = {}
-    for other in roster.operators:
+    for other in others:
         if other.operator_id != operator.id:
             passed_over.setdefault(other.ineligible(available) or NOT_FIRST, []).append(other.operator_id)
-    record = DecisionRecord(dialog.id, "D4", "accept", operator.id, passed_over, {})
+    unread = scene.seats - len({operator.id, *(other.operator_id for other in others)})
+    unnamed = {PassedOver.NOT_REACHED.value: unread} if unread else {}
+    record = DecisionRecord(dialog.id, "D4", "accept", operator.id, passed_over, unnamed)
     dialogs.explain(connection, [record])
 
 
@@ -378,8 +380,13 @@ def _cannot(why: PassedOver, who: str) -> ActRefusedError:
     return ActRefusedError(why, f"{who} {said}")
 
 
-def _hold(connection: Connection, scene: _Scene, operator: Operator, cause: str, *, over_limit: bool = False) -> None:
-    """The dialog is his from now on, and the card if he is the first, or it was transferred (C4, D10)."""
+def _hold(
+    connection: Connection, scene: _Scene, operator: Operator, cause: str, *, over_limit: bool = False
+) -> DialogStatus:
+    """The dialog is his from now on, and the card if he is the first, or it was transferred (C4, D10).
+
+    Returns its status.
+    """
     dialog = scene.dialog
     if scene.card_ids:
         cards.accepted_by(connection, scene.card_ids, operator.id)
@@ -387,9 +394,12 @@ def _hold(connection: Connection, scene: _Scene, operator: Operator, cause: str,
             cards.transferred_to(connection, scene.card_ids, dialog.chat_id, operator.id)
     dialogs.hold(connection, dialog.id, operator.id, over_limit=over_limit)
     timers.stop_clocks(connection, [dialog.id], (Clock.HANDOVER, Clock.AUTO_CLOSE, Clock.CLOSING))
-    became = DialogStatus.ACCEPTED
+    became = after_hold(awaits_customer=dialog.awaits_customer)
     marked = over_limit or None
     events.log(connection, [dialog.event(scene.actor, cause, became, operator.id, over_limit=marked)])
+    if became is DialogStatus.AWAITING_CUSTOMER:
+        _start_auto_close(connection, scene, pinned=dialog.pinned and dialog.operator_id == operator.id)
+    return became
 
 
 def _transfer_to_operator(connection: Connection, scene: _Scene, operator_id: int) -> None:
@@ -414,8 +424,11 @@ def _transfer_to_operator(connection: Connection, scene: _Scene, operator_id: in
     events.log(connection, [dialog.event(scene.actor, "transfer", DialogStatus.ASSIGNED, operator_id, **details)])
 
 
-def _transfer_to_roster(connection: Connection, scene: _Scene) -> None:
-    """To another open channel, where nobody has let it pass so far; or back to the backlog. Raises ActRefusedError."""
+def _transfer_to_roster(connection: Connection, scene: _Scene) -> int:
+    """To another open channel, where nobody has let it pass so far; or back to the backlog. Raises ActRefusedError.
+
+    Returns the open channel where it waits.
+    """
     dialog, other = scene.dialog, scene.other
     if other is None or other.id == dialog.open_channel_id:
         if dialog.status is DialogStatus.QUEUED:
@@ -428,6 +441,7 @@ def _transfer_to_roster(connection: Connection, scene: _Scene) -> None:
         moved = replace(dialog, open_channel_id=other.id, passed_by=())
         dialogs.queue(connection, [moved], scene.actor, "transfer", was_open_channel_id=dialog.open_channel_id)
     dialogs.mark_transferred(connection, dialog.id)
+    return dialog.open_channel_id if other is None else other.id
 
 
 def _start_auto_close(connection: Connection, scene: _Scene, *, pinned: bool) -> None:
@@ -445,12 +459,18 @@ def _explain(connection: Connection, dialog_id: int, rule: str, operator_id: int
     dialogs.explain(connection, [record])
 
 
-def _free_slot(connection: Connection, dialog: LockedDialog, *, counted: bool, left: bool = False) -> set[Step]:
+def _free_slot(
+    connection: Connection, dialog: LockedDialog, *, counted: bool, left: bool = False, due: Collection[int] = ()
+) -> set[Step]:
     """If the dialog counted and does so no more, the backlogs that can use the slot are tried at once (D7, D8).
 
-    left: its operator has it no more. Returns the steps that have work then.
+    left: its operator has it no more. due: open channels whose backlogs are due besides. The last of an act's locks.
+    Returns the steps that have work then.
     """
-    if dialog.operator_id is None or not counted or not (left or not dialogs.counts(connection, dialog.id)):
+    slots = []
+    if dialog.operator_id is not None and counted and (left or not dialogs.counts(connection, dialog.id)):
+        slots.append((dialog.operator_id, dialog.open_channel_id))
+    if not slots and not due:
         return set()
-    seats.free_slot(connection, dialog.operator_id, dialog.open_channel_id)
+    seats.free_slots(connection, slots, due)
     return {Step.DISTRIBUTE}

@@ -12,13 +12,14 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
-from crm_store import desks, seats, timers
+from crm_store import desks, dialogs, seats, timers
 from crm_store.chats import read_settings
 from crm_store.database import Connection
 from crm_store.desks import ChannelTakenError, RosterMember
 from crm_store.queries import Queries
 from tracker.access import Role, Scope
 from tracker.channels import OpenChannelSettings
+from tracker.dialogs import DialogStatus
 from tracker.presence import Availability
 
 _SQL = Queries("administration")
@@ -211,9 +212,16 @@ def set_channel_active(connection: Connection, key: str, *, active: bool) -> Non
 
 
 def welcome(connection: Connection, open_channel_ids: Sequence[int]) -> None:
-    """What waits in these open channels is tried: somebody may be able to have it by now (D8)."""
-    seats.wake_all(connection, open_channel_ids)
-    timers.set_backlogs(connection, set(open_channel_ids), 0.0)
+    """These locked open channels have changed, or operators with them: what waits anywhere is tried (D8).
+
+    Anywhere, because a limit counts over all open channels. What was offered where nothing is offered any more waits.
+    """
+    offered = connection.execute(_SQL["no_more_offered"], {"open_channel_ids": list(open_channel_ids)}).fetchall()
+    withdrawn = list(dialogs.lock_some(connection, [row[0] for row in offered]).values())
+    dialogs.queue(connection, [one for one in withdrawn if one.status is DialogStatus.OFFERED], "system", "settings")
+    waiting = {row[0] for row in connection.execute(_SQL["waiting_anywhere"]).fetchall()}
+    seats.wake_all(connection, waiting.union(open_channel_ids))
+    timers.set_backlogs(connection, waiting.union(open_channel_ids), 0.0)
 
 
 def dismiss(connection: Connection, operator_id: int) -> None:

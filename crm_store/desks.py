@@ -8,7 +8,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
-from crm_store import dialogs, returning, seats, timers
+from crm_store import dialogs, returning, seats
 from crm_store.chats import read_settings
 from crm_store.database import Connection
 from crm_store.errors import StoreError
@@ -175,15 +175,16 @@ def seat(connection: Connection, open_channel_ids: Collection[int]) -> None:
 
     Whoever is off one loses his dialogs of it (D11).
     """
+    slots: list[seats.Slot] = []
     for removed in seats.seat(connection, open_channel_ids):
         here = [removed.open_channel_id]
-        returning.hand_back(
+        _, freed = returning.take_back(
             connection, removed.operator_id, "system", "off_roster", everything=True, open_channel_ids=here
         )
+        slots += freed
     seats.wake_all(connection, open_channel_ids)
     waiting = [open_channel_id for open_channel_id in open_channel_ids if dialogs.waits_on(connection, open_channel_id)]
-    if waiting:
-        timers.set_backlogs(connection, waiting, 0.0)
+    seats.free_slots(connection, slots, waiting)
 
 
 def lock_open_channels(connection: Connection, open_channel_ids: Collection[int]) -> list[LockedOpenChannel]:

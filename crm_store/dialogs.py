@@ -40,7 +40,10 @@ class OpenDialog:
 
 @dataclass(frozen=True, slots=True)
 class LockedDialog:
-    """A dialog that is about to change. accepted_at: by its present operator. answered_at: last, by anybody."""
+    """A dialog that is about to change. accepted_at: by its present operator. answered_at: last, by anybody.
+
+    awaits_customer: since then the customer has not written (S3).
+    """
 
     id: int
     chat_id: int
@@ -55,6 +58,7 @@ class LockedDialog:
     pinned: bool
     spam: bool
     transferred: bool
+    awaits_customer: bool
 
     def event(self, actor: str, cause: str, became: DialogStatus, operator_id: int | None, **details: Any) -> Event:
         """What happens to it. operator_id: who has it from now on."""
@@ -151,10 +155,10 @@ def preferences(connection: Connection, chat_ids: Collection[int]) -> dict[int, 
     return dict(connection.execute(_SQL["preferences"], {"chat_ids": sorted(chat_ids)}).fetchall())
 
 
-def set_statuses(connection: Connection, statuses: Sequence[tuple[int, DialogStatus]]) -> None:
-    """Change the status of locked dialogs: dialog id and new status."""
+def heard_of(connection: Connection, statuses: Sequence[tuple[int, DialogStatus]]) -> None:
+    """The customers wrote in these locked dialogs: dialog id and new status."""
     connection.execute(
-        _SQL["set_statuses"],
+        _SQL["heard_of"],
         {"dialog_ids": [dialog_id for dialog_id, _ in statuses], "statuses": [status for _, status in statuses]},
     )
 
@@ -365,7 +369,7 @@ def queue(
     passed: bool = False,
     **details: Any,
 ) -> None:
-    """Locked dialogs go to their backlogs, which are due then (D8); they stand there by their age.
+    """Locked dialogs go to their backlogs, where they stand by their age (D8). The caller makes those due, last of all.
 
     passed: whoever had one has let it pass (D3). details: of the events.
     """
@@ -384,7 +388,6 @@ def queue(
     events.log(connection, [one.event(actor, cause, DialogStatus.QUEUED, None, **details) for one in dialogs])
     stopped = (Clock.HANDOVER, Clock.AUTO_CLOSE, Clock.CLOSING)
     timers.stop_clocks(connection, [one.id for one in dialogs], stopped)
-    timers.set_backlogs(connection, {one.open_channel_id for one in dialogs}, 0.0)
 
 
 def move(connection: Connection, dialog_id: int, open_channel_id: int) -> None:

@@ -230,8 +230,9 @@ def _lock(connection: Connection, request: Request, plan: _Plan) -> tuple[list[i
 
 def _free_slots(connection: Connection, held: Iterable[tuple[int, int]]) -> None:
     """The backlogs that can use the slots of these operators on these open channels are tried at once (D8)."""
-    for operator_id, held_on in sorted(held):
-        seats.free_slot(connection, operator_id, held_on)
+    slots = sorted(held)
+    if slots:
+        seats.free_slots(connection, slots)
 
 
 def _delete_items(connection: Connection, who: Customers, sweeper: Sweeper, swept_to: int) -> dict[str, int]:

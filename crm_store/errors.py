@@ -10,6 +10,9 @@ import psycopg_pool
 AWAY_CLASSES = frozenset({"08", "25", "40", "53", "55", "57"})
 """SQLSTATE classes that say nothing of the data: no connection, deadlock, no resources, a lock, a shutdown."""
 
+BUSY_CLASSES = frozenset({"40", "55"})
+"""SQLSTATE classes of a transaction that was in another's way."""
+
 DEADLOCK = "40P01"
 """SQLSTATE of a circle of waits."""
 
@@ -35,7 +38,11 @@ class CustomersMovedError(DatabaseAwayError):
     reason = "customers_moved"
 
 
-class DeadlockError(DatabaseAwayError):
+class BusyError(DatabaseAwayError):
+    """Somebody else has what this transaction waits for: it has not happened. Other work may go on."""
+
+
+class DeadlockError(BusyError):
     """PostgreSQL has ended a circle of waits: this transaction has surely not happened, and may be repeated at once."""
 
 
@@ -66,6 +73,8 @@ def translated() -> Iterator[None]:
         lost = not sqlstate and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
         if sqlstate == DEADLOCK:
             raise DeadlockError(f"{sqlstate} {type(error).__name__}") from error
+        if sqlstate[:2] in BUSY_CLASSES:
+            raise BusyError(f"{sqlstate} {type(error).__name__}") from error
         if lost or sqlstate[:2] in AWAY_CLASSES:
             raise DatabaseAwayError(f"{sqlstate or 'connection'} {type(error).__name__}: {error}") from error
         raise

@@ -35,6 +35,10 @@ class Order(StrEnum):
     POSITION = "by_position"
 
 
+Slot = tuple[int, int]
+"""An operator, and the open channel of the dialog that he has no more, or that counts no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seated:
     """Operators as they were read. wakes: by operator, to tell whether something has changed for him since."""
@@ -94,6 +98,14 @@ def read(
     return found
 
 
+def first(
+    connection: Connection, open_channel_id: int, settings: OpenChannelSettings, limit: int
+) -> list[RosterOperator]:
+    """The first `limit` of the roster, eligible or not."""
+    pages = _pages(connection, open_channel_id, settings, Order.POSITION, limit, everybody=True)
+    return [_operator(row, settings) for row in next(pages)]
+
+
 def _pages(
     connection: Connection,
     open_channel_id: int,
@@ -148,12 +160,20 @@ def wake(connection: Connection, operator_ids: Collection[int]) -> None:
     connection.execute(_SQL["wake"], {"operator_ids": sorted(operator_ids), "small": SMALL})
 
 
-def free_slot(connection: Connection, operator_id: int, open_channel_id: int) -> None:
-    """The operator has room again on an open channel: the backlogs that may use it are due (D7, D8)."""
-    wake(connection, [operator_id])
-    parameters = {"operator_id": operator_id, "open_channel_id": open_channel_id}
-    rows = connection.execute(_SQL["open_channels_of_slot"], parameters).fetchall()
-    timers.set_backlogs(connection, {open_channel_id, *(row[0] for row in rows)}, 0.0)
+def free_slots(connection: Connection, slots: Collection[Slot], also: Collection[int] = ()) -> None:
+    """Operators have room again: what waits where they can be given more is due (D7, D8). also: open channels besides.
+
+    Once in a transaction, and last: seats, then backlogs, each in their order, are locked after all else.
+    """
+    for_places = places_of(connection, slots) if slots else set()
+    timers.set_backlogs(connection, for_places | set(also), 0.0)
+
+
+def places_of(connection: Connection, slots: Collection[Slot]) -> set[int]:
+    """Wake the seats that these slots are of, and return the open channels whose backlogs may use them."""
+    given = {"operator_ids": [who for who, _ in slots], "open_channel_ids": [place for _, place in slots]}
+    connection.execute(_SQL["wake_slots"], {**given, "small": SMALL})
+    return {row[0] for row in connection.execute(_SQL["places_of_slots"], given).fetchall()}
 
 
 def wake_all(connection: Connection, open_channel_ids: Collection[int]) -> None:

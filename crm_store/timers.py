@@ -1,6 +1,6 @@
 """Timers: rows that say when a backlog is to be tried (D8), and when something happens to a dialog (D5, S2-S4)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from crm_store.database import Connection
@@ -16,6 +16,15 @@ class BacklogTimer:
 
     generation: int
     is_due: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogWish:
+    """When to try a backlog again: in `seconds`; None, nothing waits. generation: as it was read, None without one."""
+
+    open_channel_id: int
+    seconds: float | None
+    generation: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +59,23 @@ def backlogs(connection: Connection, open_channel_ids: Collection[int]) -> dict[
     return {open_channel_id: BacklogTimer(generation, is_due) for open_channel_id, generation, is_due in rows}
 
 
-def clear_backlogs(connection: Connection, generations: Mapping[int, int]) -> None:
-    """These backlogs have been tried. A timer that was set anew since its generation was read stays."""
-    connection.execute(
-        _SQL["clear_backlogs"],
-        {"open_channel_ids": list(generations), "generations": list(generations.values())},
-    )
+def settle_backlogs(connection: Connection, wanted: Sequence[BacklogWish]) -> None:
+    """Backlogs of locked open channels have been tried: when they are to be tried next.
+
+    What somebody has set since the generation was read stays, if it is earlier: what made it due may not have been
+    seen.
+    """
+    wanted = [one for one in wanted if one.seconds is not None or one.generation is not None]
+    if not wanted:
+        return
+    parameters = {
+        "open_channel_ids": [one.open_channel_id for one in wanted],
+        "seconds": [one.seconds for one in wanted],
+        "generations": [one.generation for one in wanted],
+    }
+    connection.execute(_SQL["settle_backlogs"], parameters)
+    if any(one.seconds is None for one in wanted):
+        connection.execute(_SQL["drop_backlogs"], {"open_channel_ids": parameters["open_channel_ids"]})
 
 
 def postpone_backlog(connection: Connection, open_channel_id: int, seconds: float) -> None:

@@ -72,6 +72,7 @@ class ModelDialog:
     pinned: bool = False
     marked: bool = False
     told: bool = False
+    spoke: bool = False
     free_rider: bool = False
     clocks: dict[str, float] = field(default_factory=dict)
 
@@ -215,8 +216,11 @@ class Model:
     def _hold(self, dialog: ModelDialog, event: Happened) -> None:
         assert event.holder is not None
         dialog.pinned &= dialog.holder == event.holder
-        dialog.status, dialog.holder, dialog.first, dialog.told = "accepted", event.holder, False, False
+        dialog.status = "awaiting_customer" if dialog.spoke else "accepted"
+        dialog.holder, dialog.first, dialog.told = event.holder, False, False
         dialog.clocks = {kind: due for kind, due in dialog.clocks.items() if kind == "unanswered"}
+        if dialog.spoke and dialog.desk.close_after is not None and not dialog.pinned:
+            dialog.clocks["auto_close"] = self.now + dialog.desk.close_after
 
     def _queue(self, dialog: ModelDialog) -> None:
         dialog.status, dialog.holder, dialog.told, dialog.free_rider = "queued", None, False, False
@@ -231,7 +235,7 @@ class Model:
 
     def _message(self, dialog: ModelDialog, event: Happened) -> None:
         """S1, S4."""
-        counted = self.counts(dialog)
+        counted, dialog.spoke = self.counts(dialog), False
         if dialog.status in ("awaiting_customer", "closing"):
             dialog.status = "awaiting_operator"
             dialog.clocks.pop("auto_close", None)
@@ -265,9 +269,7 @@ class Model:
     @staticmethod
     def is_left(dialog: ModelDialog) -> bool:
         """D11: what nobody has accepted, or answered."""
-        return dialog.status in ("assigned", "awaiting_operator") or (
-            dialog.status == "accepted" and not dialog.answered
-        )
+        return dialog.status in ("assigned", "accepted", "awaiting_operator")
 
     def _accept(self, dialog: ModelDialog, event: Happened) -> None:
         assert event.holder is not None
@@ -284,7 +286,7 @@ class Model:
         dialog.free_rider = rides
 
     def _answer(self, dialog: ModelDialog, event: Happened) -> None:
-        dialog.status, dialog.answered = "awaiting_customer", True
+        dialog.status, dialog.answered, dialog.spoke = "awaiting_customer", True, True
         dialog.clocks = {}
         if dialog.desk.close_after is not None and not dialog.pinned:
             dialog.clocks["auto_close"] = self.now + dialog.desk.close_after

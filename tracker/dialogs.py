@@ -29,6 +29,9 @@ HELD = frozenset(
 )
 """An operator has taken it."""
 
+UNANSWERED = frozenset({DialogStatus.ASSIGNED, DialogStatus.ACCEPTED, DialogStatus.AWAITING_OPERATOR})
+"""The customer waits for the operator who has it (D11)."""
+
 WAITING = frozenset({DialogStatus.QUEUED, DialogStatus.OFFERED})
 """Nobody has it."""
 
@@ -55,6 +58,11 @@ def after_customer_message(status: DialogStatus) -> DialogStatus:
     if status in (DialogStatus.AWAITING_CUSTOMER, DialogStatus.CLOSING):
         return DialogStatus.AWAITING_OPERATOR
     return status
+
+
+def after_hold(*, awaits_customer: bool) -> DialogStatus:
+    """The status once an operator has it. awaits_customer: we have spoken last, whoever had it then (S1, S3)."""
+    return DialogStatus.AWAITING_CUSTOMER if awaits_customer else DialogStatus.ACCEPTED
 
 
 def after_close(settings: OpenChannelSettings, text: str, holder_id: int | None) -> DialogStatus:
@@ -143,10 +151,3 @@ def check_reopen(status: DialogStatus, holder_id: int | None, standing: Standing
         raise ActRefusedError("open", "the dialog is open")
     if not standing.supervises and (holder_id is None or holder_id != standing.operator_id):
         raise ActRefusedError("not_yours", "only the operator who had the dialog last, or a supervisor, may reopen it")
-
-
-def is_unanswered(status: DialogStatus, *, answered: bool) -> bool:
-    """Whether it goes back when its operator's day ends (D11). answered: by any operator, ever."""
-    if status is DialogStatus.ACCEPTED:
-        return not answered
-    return status in (DialogStatus.ASSIGNED, DialogStatus.AWAITING_OPERATOR)

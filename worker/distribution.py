@@ -12,8 +12,8 @@ from crm_store.database import Connection
 from crm_store.desks import LockedOpenChannel
 from crm_store.dialogs import Assignment, DecisionRecord, PlannedDialog
 from crm_store.events import Event
-from crm_store.seats import Order, Seated
-from crm_store.timers import BacklogTimer, NewClock
+from crm_store.seats import Order, Seated, Slot
+from crm_store.timers import BacklogTimer, BacklogWish, NewClock
 from tracker.channels import Distribution
 from tracker.dialogs import Clock, DialogStatus
 from tracker.distribution import Decision, Plan, RosterOperator, free_slots, plan
@@ -56,7 +56,8 @@ NO_HAND_OVER = HandOver()
 class Prepared:
     """A locked open channel with as much of its roster as a plan can need; who has a personal limit is locked.
 
-    backlog: its timer, read before all else. responsible: whom dialogs prefer. wakes: see `seats.Seated`.
+    backlog: its timer, read before all else. responsible: whom dialogs prefer. wakes: see `seats.Seated`. wanted: so
+    many eligible operators the plan can need. cut: the roster was not read to its end, because so many were found.
     """
 
     desk: LockedOpenChannel
@@ -64,22 +65,35 @@ class Prepared:
     roster: Sequence[RosterOperator]
     responsible: Mapping[int, RosterOperator]
     wakes: Mapping[int, int]
+    wanted: int
+    cut: bool
+
+    @property
+    def is_short(self) -> bool:
+        """Whether some have filled up since they were found, so that others who could have something were not read."""
+        available = self.desk.settings.check_availability
+        return self.cut and sum(one.ineligible(available) is None for one in self.roster) < self.wanted
 
 
 @dataclass(slots=True)
 class Served:
-    """handed: dialogs that have changed hands. kept: those that nobody else can have. more: there is more at once."""
+    """handed: dialogs that have changed hands. kept: those that nobody else can have. more: where there is more at once.
+
+    freed: slots. wishes: when the backlogs are to be tried again.
+    """
 
     handed: list[int] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
-    more: bool = False
+    more: set[int] = field(default_factory=set)
+    freed: list[Slot] = field(default_factory=list)
+    wishes: list[BacklogWish] = field(default_factory=list)
 
 
 def lock_and_serve(connection: Connection, open_channel_id: int) -> bool:
     """Lock one open channel and distribute what waits in it. Returns whether there is more at once."""
     locked = desks.lock_open_channels(connection, [open_channel_id])
     prepared = prepare(connection, locked, timers.backlogs(connection, [open_channel_id]))
-    return bool(serve_each(connection, prepared))
+    return bool(serve_each(connection, prepared).more)
 
 
 def prepare(
@@ -103,13 +117,29 @@ def prepare(
     return [_look_again(connection, one) for one in prepared]
 
 
-def serve_each(connection: Connection, prepared: Sequence[Prepared]) -> set[int]:
-    """One plan after the other: what an operator is given by one counts for the next. Returns where there is more."""
-    more = set()
+def serve_each(
+    connection: Connection,
+    prepared: Sequence[Prepared],
+    hand_over: HandOver = NO_HAND_OVER,
+    *,
+    freed: Collection[Slot] = (),
+    due: Collection[int] = (),
+) -> Served:
+    """One plan after the other: what an operator is given by one counts for the next.
+
+    hand_over: of the only open channel. freed, due: slots and backlogs that the caller has made free and due besides:
+    they are woken and set at the end of all, with those of the plans, in one order.
+    """
+    served = Served(freed=list(freed))
     for place, one in enumerate(prepared):
-        if serve(connection, _look_again(connection, one) if place else one).more:
-            more.add(one.desk.id)
-    return more
+        _serve(connection, _look_again(connection, one) if place else one, hand_over, served)
+    at_once = seats.places_of(connection, served.freed) if served.freed else set()
+    known = {wish.open_channel_id: wish for wish in served.wishes}
+    for place in sorted(at_once.union(due)):
+        generation = known[place].generation if place in known else None
+        known[place] = BacklogWish(place, 0.0, generation)
+    timers.settle_backlogs(connection, list(known.values()))
+    return served
 
 
 def _read(connection: Connection, desk: LockedOpenChannel, backlog: BacklogTimer | None, demand: Demand) -> Prepared:
@@ -123,7 +153,9 @@ def _read(connection: Connection, desk: LockedOpenChannel, backlog: BacklogTimer
     responsible = seats.read_some(connection, desk.id, desk.settings, preferred) if preferred else Seated()
     roster = _read_roster(connection, desk, n) if n else Seated()
     by_id = {one.operator_id: one for one in responsible.operators}
-    return Prepared(desk, backlog, roster.operators, by_id, roster.wakes)
+    found = sum(one.ineligible(desk.settings.check_availability) is None for one in roster.operators)
+    cut = desk.seats > seats.SMALL and found >= n > 0
+    return Prepared(desk, backlog, roster.operators, by_id, roster.wakes, n, cut)
 
 
 def _read_roster(connection: Connection, desk: LockedOpenChannel, n: int) -> Seated:
@@ -168,39 +200,41 @@ def _look_again(connection: Connection, prepared: Prepared) -> Prepared:
     )
 
 
-def serve(connection: Connection, prepared: Prepared, hand_over: HandOver = NO_HAND_OVER) -> Served:
+def _serve(connection: Connection, prepared: Prepared, hand_over: HandOver, served: Served) -> None:
     """One plan: the backlog and what is to be handed over, oldest first, as far as there are free slots."""
-    desk, served = prepared.desk, Served()
-    waiting = _waiting(connection, prepared)
+    desk = prepared.desk
+    waiting = _waiting(connection, prepared, len(hand_over.dialog_ids))
     passing = dialogs.lock_assigned(connection, desk.id, hand_over.dialog_ids) if hand_over.dialog_ids else []
     planned = {one.id: one for one in sorted((*waiting, *passing), key=lambda one: one.id)}
+    placed = False
     if planned:
+        responsible = desk.settings.to_responsible
         made = plan(
             desk.settings.distribution,
-            [one.waiting for one in planned.values()],
+            [one.waiting if responsible else replace(one.waiting, preferred_id=None) for one in planned.values()],
             prepared.roster,
             desk.turn,
             desk.settings.check_availability,
             responsible=prepared.responsible.values(),
             unread=max(0, desk.seats - len(prepared.roster)),
         )
-        _carry_out(connection, desk, planned, made, hand_over, served)
+        placed = _carry_out(connection, prepared, planned, made, hand_over, served)
         if desk.seats > seats.SMALL:
             spent = {who for ids in (*made.ineligible.values(), *made.full.values()) for who in ids}
             seats.rest(connection, desk.id, {who: n for who, n in prepared.wakes.items() if who in spent})
-    served.more = len(waiting) >= MOST_AT_ONCE
-    # Only if nobody has set it anew since it was read: what made it due again may not have been seen.
-    if prepared.backlog is not None:
-        timers.clear_backlogs(connection, {desk.id: prepared.backlog.generation})
-    if served.more:
-        timers.set_backlogs(connection, [desk.id], 0.0)
-    elif dialogs.waits_on(connection, desk.id):
-        timers.set_backlogs(connection, [desk.id], BACKLOG_RETRY)
-    return served
+    left = dialogs.waits_on(connection, desk.id)
+    if left and (prepared.is_short or (placed and len(waiting) >= MOST_AT_ONCE)):
+        served.more.add(desk.id)
+    seconds = (0.0 if desk.id in served.more else BACKLOG_RETRY) if left else None
+    generation = prepared.backlog.generation if prepared.backlog else None
+    served.wishes.append(BacklogWish(desk.id, seconds, generation))
 
 
-def _waiting(connection: Connection, prepared: Prepared) -> list[PlannedDialog]:
-    """The oldest dialogs, as many as there are slots; and those that prefer somebody who can have them (D9)."""
+def _waiting(connection: Connection, prepared: Prepared, n_leaving: int) -> list[PlannedDialog]:
+    """The oldest dialogs, as many as there are slots; and those that prefer somebody who can have them (D9).
+
+    n_leaving: dialogs that may free a slot in the plan.
+    """
     desk, available = prepared.desk, prepared.desk.settings.check_availability
     slots = free_slots(prepared.roster, available)
     if desk.settings.distribution is Distribution.ALL and slots:
@@ -208,24 +242,27 @@ def _waiting(connection: Connection, prepared: Prepared) -> list[PlannedDialog]:
     able = {who: one.free for who, one in prepared.responsible.items() if one.ineligible(available) is None}
     preferring = dialogs.waiting_for(connection, desk.id, able, min(MOST_AT_ONCE, max(able.values()))) if able else []
     # Each of the oldest takes a slot of the roster or is among those that prefer somebody: none is overtaken (D8).
-    limit = min(slots + len(preferring), MOST_AT_ONCE)
+    limit = min(slots + len(preferring) + n_leaving, MOST_AT_ONCE)
     oldest = dialogs.waiting(connection, desk.id, limit) if limit else []
-    if len(oldest) == MOST_AT_ONCE:
-        return oldest
     known = {one.id for one in oldest}
     return [*oldest, *(one for one in preferring if one.id not in known)]
 
 
 def _carry_out(
     connection: Connection,
-    desk: LockedOpenChannel,
+    prepared: Prepared,
     planned: Mapping[int, PlannedDialog],
     made: Plan,
     hand_over: HandOver,
     served: Served,
-) -> None:
+) -> bool:
+    """Write what was decided; returns whether anybody was given anything."""
+    desk = prepared.desk
     changed = [one for one in made.decisions if one.offered or (one.operator_id is not None and not one.kept)]
-    newly_kept = [one for one in made.decisions if one.kept and not planned[one.dialog_id].kept]
+    # What was decided from a roster that has run short is decided again, from the next of it.
+    newly_kept = [
+        one for one in made.decisions if one.kept and not planned[one.dialog_id].kept and not prepared.is_short
+    ]
     served.kept += [one.dialog_id for one in made.decisions if one.kept]
     served.handed += [one.dialog_id for one in changed if planned[one.dialog_id].operator_id is not None]
     if changed:
@@ -238,13 +275,13 @@ def _carry_out(
         plan_id = dialogs.insert_plan(connection, desk.id, ineligible) if ineligible else None
         dialogs.explain(connection, [_record(planned[one.dialog_id], one, hand_over) for one in told], plan_id)
         events.log(connection, [_event(desk, planned[one.dialog_id], one, hand_over) for one in told])
-    _set_clocks(connection, desk, planned, made.decisions)
+    _set_clocks(connection, prepared, planned, made.decisions)
     if made.turns:
         seats.set_turns(connection, desk.id, made.turns)
         desks.set_open_channel_turn(connection, desk.id, made.turn)
-    freed = {planned[dialog_id].operator_id for dialog_id in served.handed}
-    for operator_id in sorted(who for who in freed if who is not None):
-        seats.free_slot(connection, operator_id, desk.id)
+    freed = {planned[one.dialog_id].operator_id for one in changed}
+    served.freed += [(who, desk.id) for who in sorted(who for who in freed if who is not None)]
+    return bool(changed)
 
 
 def _assignment(dialog: PlannedDialog, decision: Decision) -> Assignment:
@@ -290,15 +327,17 @@ def _event(desk: LockedOpenChannel, dialog: PlannedDialog, decision: Decision, h
 
 
 def _set_clocks(
-    connection: Connection,
-    desk: LockedOpenChannel,
-    planned: Mapping[int, PlannedDialog],
-    decisions: Sequence[Decision],
+    connection: Connection, prepared: Prepared, planned: Mapping[int, PlannedDialog], decisions: Sequence[Decision]
 ) -> None:
     """Whoever has it now has the whole time (D5)."""
-    running = [one for one in decisions if one.operator_id is not None or one.kept]
+    desk = prepared.desk
     after = desk.settings.handover_after
-    timers.set_clocks(connection, [NewClock(Clock.HANDOVER, desk.id, one.dialog_id, after) for one in running])
+    clocks = [
+        NewClock(Clock.HANDOVER, desk.id, one.dialog_id, 0.0 if one.kept and prepared.is_short else after)
+        for one in decisions
+        if one.operator_id is not None or one.kept
+    ]
+    timers.set_clocks(connection, clocks)
     stopped = [one.dialog_id for one in decisions if one.offered and planned[one.dialog_id].operator_id is not None]
     if stopped:
         timers.stop_clocks(connection, stopped, (Clock.HANDOVER,))

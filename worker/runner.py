@@ -177,7 +177,9 @@ class StepRunner:
         self._hint_next(outcome)
         if batch.items:
             log.info("step_done", items=len(batch.items), seconds=round(time.perf_counter() - began, 4))
-        return _Tried(claim.left, claim.full or batch.more, batch.suspects_left)
+        moved = {move.inbox_id for move in outcome.moves}
+        stayed = tuple(item.inbox_id for item in batch.items if item.inbox_id not in moved)
+        return _Tried((*claim.left, *stayed), claim.full or batch.more, batch.suspects_left)
 
     def _begin(self, items: Sequence[ClaimedItem]) -> int:
         assert self._identity is not None  # noqa: S101  set before the claim

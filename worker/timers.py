@@ -16,11 +16,11 @@ from crm_store import chats, desks, dialogs, events, outbox, returning, seats, t
 from crm_store.database import Connection, Session
 from crm_store.desks import LockedOpenChannel
 from crm_store.dialogs import LockedDialog
-from crm_store.errors import DatabaseAwayError
+from crm_store.errors import BusyError, DatabaseAwayError
 from crm_store.timers import DueClock
 from tracker.dialogs import Clock, DialogStatus
 from worker.closing import say, wind_up
-from worker.distribution import SYSTEM, Demand, HandOver, prepare, serve
+from worker.distribution import SYSTEM, Demand, HandOver, prepare, serve_each
 from worker.senders import SENDABLE_KINDS
 
 log = structlog.get_logger(__name__)
@@ -55,6 +55,9 @@ def _work_off(session: Session, open_channel_id: int, due: Sequence[DueClock]) -
     try:
         with session.transaction() as connection:
             return _go_off(connection, open_channel_id, due)
+    except BusyError as error:
+        log.warning("clocks_wait", open_channel=open_channel_id, error=error)
+        return set()
     except DatabaseAwayError:
         raise
     except Exception:
@@ -83,8 +86,9 @@ def _go_off(connection: Connection, open_channel_id: int, due: Sequence[DueClock
         steps |= _auto_close(connection, locked[0], dialog)
     _end_closing(connection, by_clock[Clock.CLOSING])
     ended = (*by_clock[Clock.AUTO_CLOSE], *by_clock[Clock.CLOSING])
-    for operator_id in sorted({one.operator_id for one in ended if one.operator_id is not None}):
-        seats.free_slot(connection, operator_id, open_channel_id)
+    slots = sorted({(one.operator_id, open_channel_id) for one in ended if one.operator_id is not None})
+    if slots:
+        seats.free_slots(connection, slots)
         steps.add(Step.DISTRIBUTE)
     return steps
 
@@ -105,7 +109,7 @@ def _hand_over(connection: Connection, desk: LockedOpenChannel, due: Sequence[Du
     backlogs = timers.backlogs(connection, [desk.id])
     (prepared,) = prepare(connection, [desk], backlogs, {desk.id: Demand(leaving=leaving)})
     late = _gone_off(connection, due, dialogs.lock_some(connection, leaving))[Clock.HANDOVER]
-    served = serve(connection, prepared, HandOver([dialog.id for dialog in late]))
+    served = serve_each(connection, [prepared], HandOver([dialog.id for dialog in late]))
     return {Step.DISTRIBUTE} if served.handed or served.more else set()
 
 

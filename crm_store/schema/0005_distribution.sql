@@ -99,15 +99,23 @@ ALTER TABLE dialogs
     ADD COLUMN pinned boolean NOT NULL DEFAULT false,
     ADD COLUMN spam boolean NOT NULL DEFAULT false,
     ADD COLUMN unanswered_at timestamptz,                   -- marked as unanswered (S2)
+    ADD COLUMN awaits_customer boolean NOT NULL DEFAULT false,  -- we have spoken last (S3)
     ADD COLUMN first_assigned_at timestamptz,               -- what comes later is no first assignment (D13)
     ADD COLUMN transferred boolean NOT NULL DEFAULT false,  -- and nobody has accepted it since (D10)
     ADD COLUMN kept boolean NOT NULL DEFAULT false,         -- its clock ran out, and nobody else could have it (D5)
     ADD COLUMN preferred_id bigint REFERENCES operators,    -- the card's responsible person (D9)
     ADD COLUMN over_limit boolean NOT NULL DEFAULT false;   -- its holder took it, or was given it, above a limit (D7)
-UPDATE dialogs SET first_assigned_at = assigned_at;
+UPDATE dialogs SET first_assigned_at = assigned_at, awaits_customer = (status = 'awaiting_customer');
 CREATE INDEX dialogs_waiting_for ON dialogs (open_channel_id, preferred_id, id)
     WHERE status = 'queued' AND preferred_id IS NOT NULL;
 CREATE INDEX dialogs_preferring ON dialogs (preferred_id) WHERE status = 'queued' AND preferred_id IS NOT NULL;
+
+-- Whoever is to accept a dialog has the time that is set from now on (D5).
+INSERT INTO timers (kind, open_channel_id, dialog_id, due_at)
+SELECT
+    'handover', open_channel_id, dialogs.id,
+    now() + coalesce((open_channels.settings ->> 'handover_after')::float8, 60) * interval '1 second'
+FROM dialogs JOIN open_channels ON open_channels.id = dialogs.open_channel_id WHERE dialogs.status = 'assigned';
 
 CREATE INDEX timers_of_dialog ON timers (dialog_id) WHERE dialog_id <> 0;
 

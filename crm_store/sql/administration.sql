@@ -80,3 +80,12 @@ UPDATE channels SET secrets = %(sealed)s WHERE key = %(key)s
 
 -- name: set_channel_active
 UPDATE channels SET active = %(active)s WHERE key = %(key)s
+
+-- name: no_more_offered
+SELECT dialogs.id FROM dialogs JOIN open_channels ON open_channels.id = dialogs.open_channel_id
+WHERE open_channels.id = ANY(%(open_channel_ids)s) AND dialogs.status = 'offered'
+    AND coalesce(open_channels.settings ->> 'distribution', 'evenly') <> 'all'
+ORDER BY dialogs.id
+
+-- name: waiting_anywhere
+SELECT DISTINCT open_channel_id FROM dialogs WHERE status = 'queued'

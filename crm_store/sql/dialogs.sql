@@ -4,7 +4,7 @@
 -- name: open_of_chats
 SELECT
     id, chat_id, open_channel_id, card_id, deal_id, status::text, operator_id, passed_by, accepted_at, answered_at,
-    pinned, spam, transferred
+    pinned, spam, transferred, awaits_customer
 FROM dialogs WHERE chat_id = ANY(%(chat_ids)s) AND status <> 'closed'
 ORDER BY id FOR NO KEY UPDATE
 
@@ -21,8 +21,9 @@ INSERT INTO dialogs (open_channel_id, chat_id, card_id, deal_id, preferred_id, s
 SELECT open_channel_id, chat_id, card_id, deal_id, preferred_id, 'queued' FROM given ORDER BY position
 RETURNING id, chat_id
 
--- name: set_statuses
-UPDATE dialogs SET status = given.status
+-- name: heard_of
+-- The customers wrote: they are awaited no more.
+UPDATE dialogs SET status = given.status, awaits_customer = false
 FROM unnest(%(dialog_ids)s::bigint[], %(statuses)s::dialog_status[]) AS given (id, status)
 WHERE dialogs.id = given.id
 
@@ -56,10 +57,10 @@ WHERE dialogs.id = given.id AND (dialogs.card_id, dialogs.deal_id)
     IS DISTINCT FROM (given.card_id, coalesce(given.deal_id, dialogs.deal_id))
 
 -- name: waiting
--- Oldest first (D8), as many as there may be free slots. They change only under the open channel's lock.
+-- Oldest first (D8), as many as there may be free slots. They cease to wait only under the open channel's lock.
 SELECT id, open_channel_id, status::text, operator_id, passed_by, first_assigned_at IS NULL, preferred_id, kept
 FROM dialogs WHERE open_channel_id = %(open_channel_id)s AND status = 'queued'
-ORDER BY id LIMIT %(limit)s
+ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE
 
 -- name: waiting_for
 -- The oldest of those that prefer one of these people (D9).
@@ -145,7 +146,7 @@ SELECT given.*, %(plan_id)s FROM unnest(
 -- Dialogs that still wait and whose customers were not told so (D8).
 SELECT
     id, chat_id, open_channel_id, card_id, deal_id, status::text, operator_id, passed_by, accepted_at, answered_at,
-    pinned, spam, transferred
+    pinned, spam, transferred, awaits_customer
 FROM dialogs WHERE id = ANY(%(dialog_ids)s) AND status = 'queued' AND noticed_at IS NULL
 ORDER BY id FOR NO KEY UPDATE
 
@@ -175,14 +176,14 @@ WHERE dialogs.id = %(dialog_id)s
 -- name: lock_some
 SELECT
     id, chat_id, open_channel_id, card_id, deal_id, status::text, operator_id, passed_by, accepted_at, answered_at,
-    pinned, spam, transferred
+    pinned, spam, transferred, awaits_customer
 FROM dialogs WHERE id = ANY(%(dialog_ids)s) ORDER BY id FOR NO KEY UPDATE
 
 -- name: lock_held
 -- All open dialogs of an operator, or those of some open channels, or of those that check availability.
 SELECT
     id, chat_id, open_channel_id, card_id, deal_id, status::text, operator_id, passed_by, accepted_at, answered_at,
-    pinned, spam, transferred
+    pinned, spam, transferred, awaits_customer
 FROM dialogs
 WHERE operator_id = %(operator_id)s AND status <> 'closed'
     AND (%(open_channel_ids)s::bigint[] IS NULL OR open_channel_id = ANY(%(open_channel_ids)s::bigint[]))
@@ -196,9 +197,12 @@ ORDER BY id FOR NO KEY UPDATE
 SELECT EXISTS (SELECT FROM dialogs WHERE chat_id = %(chat_id)s AND status <> 'closed' AND id <> %(dialog_id)s)
 
 -- name: hold
+-- If we have spoken last, whoever had it then, the customer is awaited still (S1, S3).
 -- Accepted, taken or reopened: this operator has it. Who had it already above a limit has it so still.
 UPDATE dialogs SET
-    status = 'accepted', operator_id = %(operator_id)s, accepted_at = now(), assigned_at = coalesce(assigned_at, now()),
+    status = CASE WHEN awaits_customer THEN 'awaiting_customer'::dialog_status ELSE 'accepted' END,
+    operator_id = %(operator_id)s, accepted_at = now(),
+    assigned_at = CASE WHEN operator_id = %(operator_id)s THEN coalesce(assigned_at, now()) ELSE now() END,
     first_assigned_at = coalesce(first_assigned_at, now()), kept = false,
     over_limit = %(over_limit)s OR (over_limit AND status <> 'closed' AND operator_id IS NOT DISTINCT FROM %(operator_id)s),
     pinned = pinned AND operator_id IS NOT DISTINCT FROM %(operator_id)s,
@@ -239,7 +243,7 @@ UPDATE dialogs SET pinned = %(pinned)s WHERE id = %(dialog_id)s
 UPDATE dialogs SET unanswered_at = now() WHERE id = ANY(%(dialog_ids)s)
 
 -- name: answered
-UPDATE dialogs SET status = 'awaiting_customer', answered_at = now() WHERE id = %(dialog_id)s
+UPDATE dialogs SET status = 'awaiting_customer', answered_at = now(), awaits_customer = true WHERE id = %(dialog_id)s
 
 -- name: begin_closing
 UPDATE dialogs SET status = 'closing', accepted_at = coalesce(accepted_at, now()) WHERE id = %(dialog_id)s

@@ -51,7 +51,7 @@ SELECT id, cause FROM (
 WHERE cause IS NOT NULL AND EXISTS (
     SELECT FROM dialogs WHERE dialogs.operator_id = gone.id AND status <> 'closed' AND (
         cause = 'dismissed' OR (
-            (status IN ('assigned', 'awaiting_operator') OR (status = 'accepted' AND answered_at IS NULL))
+            status IN ('assigned', 'accepted', 'awaiting_operator')
             AND NOT EXISTS (
                 SELECT FROM open_channels
                 WHERE open_channels.id = dialogs.open_channel_id AND settings ->> 'check_availability' = 'false'

@@ -158,14 +158,40 @@ WHERE seats.operator_id = locked.operator_id AND seats.open_channel_id = locked.
 
 -- name: wake_all
 UPDATE seats SET resting = false, wakes = wakes + 1
-WHERE open_channel_id = ANY(%(open_channel_ids)s) AND resting
+FROM (
+    SELECT operator_id, open_channel_id FROM seats
+    WHERE open_channel_id = ANY(%(open_channel_ids)s) AND resting
+    ORDER BY open_channel_id, operator_id FOR NO KEY UPDATE
+) AS locked
+WHERE seats.operator_id = locked.operator_id AND seats.open_channel_id = locked.open_channel_id
 
 -- name: set_woken
 UPDATE open_channels SET woken_at = now() WHERE id = ANY(%(open_channel_ids)s)
 
--- name: open_channels_of_slot
--- Where a freed slot of the operator counts: over all his open channels if he has a personal limit (D7).
-SELECT seats.open_channel_id
-FROM seats JOIN operators ON operators.id = seats.operator_id
-WHERE seats.operator_id = %(operator_id)s
-    AND (operators.personal_limit IS NOT NULL OR seats.open_channel_id = %(open_channel_id)s)
+-- name: wake_slots
+-- A personal limit counts over all open channels (D7). In the order of all who wake somebody.
+UPDATE seats SET resting = false, wakes = wakes + 1
+FROM (
+    SELECT seats.operator_id, seats.open_channel_id
+    FROM seats
+    JOIN open_channels ON open_channels.id = seats.open_channel_id AND open_channels.seats > %(small)s
+    WHERE EXISTS (
+        SELECT FROM unnest(%(operator_ids)s::bigint[], %(open_channel_ids)s::bigint[]) AS given (id, place)
+        JOIN operators ON operators.id = given.id
+        WHERE given.id = seats.operator_id
+            AND (operators.personal_limit IS NOT NULL OR given.place = seats.open_channel_id)
+    ) AND seats.operator_id = ANY(%(operator_ids)s)
+    ORDER BY seats.open_channel_id, seats.operator_id FOR NO KEY UPDATE OF seats
+) AS locked
+WHERE seats.operator_id = locked.operator_id AND seats.open_channel_id = locked.open_channel_id
+
+-- name: places_of_slots
+-- Where a freed slot counts: there, and with a personal limit wherever he sits, or somebody waits for him (D7, D9).
+WITH given AS (
+    SELECT id, place FROM unnest(%(operator_ids)s::bigint[], %(open_channel_ids)s::bigint[]) AS given (id, place)
+), limited AS (
+    SELECT id FROM operators WHERE id IN (SELECT id FROM given) AND personal_limit IS NOT NULL
+)
+SELECT place FROM given
+UNION SELECT open_channel_id FROM seats WHERE operator_id IN (SELECT id FROM limited)
+UNION SELECT open_channel_id FROM dialogs WHERE preferred_id IN (SELECT id FROM limited) AND status = 'queued'

@@ -13,10 +13,27 @@ SET due_at = least(timers.due_at, excluded.due_at), generation = timers.generati
 SELECT open_channel_id, generation, due_at <= now() FROM timers
 WHERE kind = 'backlog' AND open_channel_id = ANY(%(open_channel_ids)s) AND dialog_id = 0
 
--- name: clear_backlogs
--- Unless they were set anew since they were read.
-DELETE FROM timers USING unnest(%(open_channel_ids)s::bigint[], %(generations)s::bigint[]) AS given (id, generation)
-WHERE kind = 'backlog' AND open_channel_id = given.id AND dialog_id = 0 AND timers.generation = given.generation
+-- name: settle_backlogs
+-- All in one pass, in the order of all who set them. What is not to be tried is dropped right after.
+INSERT INTO timers (kind, open_channel_id, dialog_id, due_at)
+SELECT 'backlog', given.place, 0, coalesce(now() + given.seconds * interval '1 second', 'infinity')
+FROM unnest(%(open_channel_ids)s::bigint[], %(seconds)s::float8[], %(generations)s::bigint[])
+    AS given (place, seconds, generation)
+ORDER BY given.place
+ON CONFLICT (kind, open_channel_id, dialog_id) DO UPDATE SET
+    due_at = CASE
+        WHEN timers.generation = (
+            SELECT given.generation
+            FROM unnest(%(open_channel_ids)s::bigint[], %(generations)s::bigint[]) AS given (place, generation)
+            WHERE given.place = timers.open_channel_id
+        ) THEN excluded.due_at
+        ELSE least(timers.due_at, excluded.due_at)
+    END,
+    generation = timers.generation + 1
+
+-- name: drop_backlogs
+DELETE FROM timers
+WHERE kind = 'backlog' AND open_channel_id = ANY(%(open_channel_ids)s) AND dialog_id = 0 AND due_at = 'infinity'
 
 -- name: postpone_backlog
 UPDATE timers SET due_at = now() + %(seconds)s * interval '1 second', generation = generation + 1

@@ -1,7 +1,7 @@
 """distribute: dialogs and operators, with any number of workers (D1-D4, D6-D8, D12, D13, S1)."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,7 +10,7 @@ from config.topology import Step
 from crm_store import desks, dialogs, timers
 from crm_store.database import Session
 from crm_store.desks import RosterMember
-from crm_store.timers import BacklogTimer
+from crm_store.timers import BacklogWish
 from tests.pipeline import Desk, drain, text_message
 from worker import distribution
 
@@ -64,10 +64,6 @@ def come(desk: Desk, operator: int) -> None:
     with desk.session.transaction() as connection:
         desks.set_online(connection, operator, online=True)
         timers.set_backlogs(connection, desks.open_channels_of(connection, operator), 0.0)
-
-
-def generations(backlogs: Mapping[int, BacklogTimer]) -> dict[int, int]:
-    return {open_channel_id: timer.generation for open_channel_id, timer in backlogs.items()}
 
 
 def tick(desk: Desk, worker=None) -> None:
@@ -365,16 +361,19 @@ def test_an_earlier_deadline_stays(desk):
 
 
 def test_a_timer_that_was_set_anew_stays(desk):
-    """D8: who tries a backlog clears the timer that he has read, not one that somebody has set since."""
+    """D8: who has tried a backlog drops the timer that he has read, not one that somebody has set since."""
     open_channel_id = desk.open_channel("desk", ["telegram"])
     with desk.session.transaction() as connection:
         timers.set_backlogs(connection, [open_channel_id], 0)
-        read = timers.backlogs(connection, [open_channel_id])
+        read = timers.backlogs(connection, [open_channel_id])[open_channel_id].generation
         timers.set_backlogs(connection, [open_channel_id], 0)
-        timers.clear_backlogs(connection, generations(read))
+        timers.settle_backlogs(connection, [BacklogWish(open_channel_id, None, read)])
         assert timers.due_backlogs(connection, 10) == [open_channel_id]
-        timers.clear_backlogs(connection, generations(timers.backlogs(connection, [open_channel_id])))
-        assert timers.due_backlogs(connection, 10) == []
+        timers.settle_backlogs(connection, [BacklogWish(open_channel_id, 120.0, read)])
+        assert timers.due_backlogs(connection, 10) == [open_channel_id], "not put off"
+        read = timers.backlogs(connection, [open_channel_id])[open_channel_id].generation
+        timers.settle_backlogs(connection, [BacklogWish(open_channel_id, None, read)])
+        assert timers.backlogs(connection, [open_channel_id]) == {}
 
 
 def test_a_backlog_that_cannot_be_served_holds_up_no_other(desk):

@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Iterable
 
 from tracker.channels import Distribution
-from tracker.dialogs import DialogStatus, is_unanswered
+from tracker.dialogs import UNANSWERED, DialogStatus
 from tracker.distribution import Decision, PassedOver, plan
 from tracker.simulation.agenda import Agenda, Kind
 from tracker.simulation.configuration import Configuration, SimulatedOpenChannel
@@ -380,7 +380,7 @@ class Simulation:
         for dialog in list(operator.dialogs.values()):
             if everything and dialog.status is DialogStatus.CLOSING:
                 self._close(dialog)
-            elif everything or is_unanswered(dialog.status, answered=dialog.answered):
+            elif everything or dialog.status in UNANSWERED:
                 self._loads.release(dialog)
                 self._waits(dialog)
                 touched[dialog.desk.id] = dialog.desk

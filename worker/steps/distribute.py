@@ -5,6 +5,7 @@ Lock order: chats (by the claim), open channels by id, then as `worker.distribut
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -15,7 +16,7 @@ from crm_store.chats import ChatContext
 from crm_store.database import Connection, Session
 from crm_store.desks import LockedOpenChannel
 from crm_store.dialogs import LockedDialog, NewDialog, OpenDialog
-from crm_store.errors import DatabaseAwayError
+from crm_store.errors import BusyError, DatabaseAwayError
 from crm_store.events import Event
 from crm_store.inbox import ClaimedItem, Move
 from crm_store.timers import BacklogTimer, NewClock
@@ -44,7 +45,6 @@ def distribute(connection: Connection, items: Sequence[ClaimedItem], _carried: C
     locked = _lock(connection, contexts, open_before)
     free = {desk.id for desk in locked}
     here = {chat_id for chat_id, places in _places(contexts, open_before).items() if places <= free}
-    all_here = len(here) == len(contexts)
     items = [item for item in items if item.chat_id in here]
     contexts = {chat_id: context for chat_id, context in contexts.items() if chat_id in here}
     open_before = {chat_id: one for chat_id, one in open_before.items() if chat_id in here}
@@ -58,17 +58,16 @@ def distribute(connection: Connection, items: Sequence[ClaimedItem], _carried: C
     present = dialogs.lock_open_of_chats(connection, contexts)
     made = _make(connection, items, contexts, present, preferred)
     left = _note_messages(connection, items, contexts, present, {desk.id: desk.settings for desk in locked}, gone)
-    more = left - {one.desk.id for one in prepared}
+    more = {one.open_channel_id for one in left} - {one.desk.id for one in prepared}
     # Its dialog was closed since it was looked at: what was made instead was not planned for.
     unplanned = {contexts[chat_id].open_channel_id for chat_id in made} - {one.desk.id for one in prepared}
     more |= unplanned - backlogs.keys()
-    if unplanned - backlogs.keys():
-        timers.set_backlogs(connection, unplanned - backlogs.keys(), 0.0)
-    more |= serve_each(connection, prepared)
+    freed = [(one.operator_id, one.open_channel_id) for one in left if one.operator_id is not None]
+    more |= serve_each(connection, prepared, freed=freed, due=more).more
     dialog_ids = made | {chat_id: dialog.id for chat_id, dialog in present.items()}
     return Outcome(
         [Move(item.inbox_id, inbox.stage_after(Step.DISTRIBUTE), dialog_id=dialog_ids[item.chat_id]) for item in items],
-        also_hint=(Step.DISTRIBUTE,) if more or not all_here else (),
+        also_hint=(Step.DISTRIBUTE,) if more else (),
     )
 
 
@@ -84,17 +83,24 @@ def _places(contexts: Mapping[int, ChatContext], open_before: Mapping[int, OpenD
 def _lock(
     connection: Connection, contexts: Mapping[int, ChatContext], open_before: Mapping[int, OpenDialog]
 ) -> list[LockedOpenChannel]:
-    """The open channels of these chats that nobody has at the moment; if there is none, wait for all of them.
+    """The open channels of these chats that nobody has at the moment; if no chat can go on with them, wait for all.
 
-    So whoever has one of them, and is slow or stopped, holds up the messages of that one alone.
+    So whoever has one of them, and is slow or stopped, holds up the messages of that one alone. What is left is hinted
+    again by the runner.
     """
     by_chat = _places(contexts, open_before)
     wanted = set().union(*by_chat.values())
-    locked = desks.lock_free_open_channels(connection, wanted)
-    free = {desk.id for desk in locked}
-    if free:  # to wait for others while these are locked would be against the order of locks
-        return locked
+    with suppress(_NothingFreeError), connection.transaction():
+        locked = desks.lock_free_open_channels(connection, wanted)
+        free = {desk.id for desk in locked}
+        if any(places <= free for places in by_chat.values()):
+            return locked
+        raise _NothingFreeError  # and give them back: to wait while these are locked is against the order of locks
     return desks.lock_open_channels(connection, wanted)
+
+
+class _NothingFreeError(Exception):
+    """Somebody else has an open channel of every chat."""
 
 
 def _worth_serving(
@@ -167,6 +173,9 @@ def _serve_due_backlog(session: Session, open_channel_id: int) -> bool:
     try:
         with session.transaction() as connection:
             return lock_and_serve(connection, open_channel_id)
+    except BusyError as error:
+        log.warning("backlog_waits", open_channel=open_channel_id, error=error)
+        return False
     except DatabaseAwayError:
         raise
     except Exception:
@@ -210,18 +219,20 @@ def _note_messages(
     present: Mapping[int, LockedDialog],
     settings: Mapping[int, OpenChannelSettings],
     gone: Collection[int],
-) -> set[int]:
+) -> list[LockedDialog]:
     """The customers wrote again in open dialogs (S1, S4); those whose operators are gone go back (D11).
 
-    Returns the open channels to whose backlogs some went.
+    Returns those that went back.
     """
     if not present:
-        return set()
+        return []
     counts = Counter(item.chat_id for item in items)
     became = {dialog.id: after_customer_message(dialog.status) for dialog in present.values()}
     changed = [dialog for dialog in present.values() if became[dialog.id] is not dialog.status]
+    heard_of = [dialog for dialog in present.values() if dialog in changed or dialog.awaits_customer]
+    if heard_of:
+        dialogs.heard_of(connection, [(dialog.id, became[dialog.id]) for dialog in heard_of])
     if changed:
-        dialogs.set_statuses(connection, [(dialog.id, became[dialog.id]) for dialog in changed])
         timers.stop_clocks(connection, [dialog.id for dialog in changed], (Clock.AUTO_CLOSE, Clock.CLOSING))
     over = _mark_over_limit(connection, changed, settings)
     wrote = [
@@ -244,7 +255,7 @@ def _note_messages(
         if _may_leave(dialog, gone) and not dialog.pinned and settings[dialog.open_channel_id].check_availability
     ]
     dialogs.queue(connection, leaving, "system", "operator_unavailable")
-    return {dialog.open_channel_id for dialog in leaving}
+    return leaving
 
 
 def _mark_over_limit(
