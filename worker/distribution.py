@@ -77,7 +77,7 @@ class Prepared:
 
 @dataclass(slots=True)
 class Served:
-    """handed: dialogs that have changed hands. kept: those that nobody else can have. more: where there is more at once.
+    """handed: dialogs that have changed hands. kept: those that nobody else can have. more: where more is to be done.
 
     freed: slots. wishes: when the backlogs are to be tried again.
     """
