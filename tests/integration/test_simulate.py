@@ -159,6 +159,19 @@ def test_it_is_shown_to_people(command, book):
     assert "desk.yaml would have changed nothing." in unchanged
 
 
+def test_names_are_shown_as_they_are_written(command, book):
+    """Of operators, open channels and the file: none is read as markup, though it may look like it."""
+    command.set("COLUMNS", "160")
+    text = (
+        "operators: [{name: 'Bob [/b]'}, {name: 'Eve [night]'}]\n"
+        "open_channels: [{name: 'North [red]', roster: ['Bob [/b]', 'Eve [night]']}]\n"
+        "channels: [{key: bot, open_channel: 'North [red]'}]\n"
+    )
+    said = command.done("simulate", command.file(text, "a [bold] desk.yaml"), *PERIOD)
+    for name in ("Bob [/b]", "Eve [night]", "North [red]", "with a [bold] desk.yaml"):
+        assert name in said
+
+
 def test_nothing_is_written(command, book):
     """Not one row of any table, though the file would change the desk; the transaction could not."""
     before = book.contents()
