@@ -16,6 +16,7 @@ from cli.doctor import doctor_command
 from cli.migrate import migrate_command
 from cli.operators import operators
 from cli.parse import parse_command
+from cli.refusals import RefusedError
 from cli.settings import settings_command
 from cli.simulation.command import simulate_command
 from cli.tracker.group import tracker
@@ -55,9 +56,12 @@ app.command("parse", help="Show what a channel's adapter reads in webhook bodies
 
 
 def main() -> None:
-    """Run the command; an error that the user can mend is one clear message, without a traceback."""
+    """Run the command; an error that the user can mend is one clear message, without a traceback.
+
+    Exit 2: it was used or configured wrongly. Exit 1: it was refused, what was named is not there, or it failed.
+    """
     try:
         app()
-    except (SettingsError, StoreError, RuntimeModeError) as error:
+    except (SettingsError, RefusedError, StoreError, RuntimeModeError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2 if isinstance(error, SettingsError) else 1)

@@ -13,6 +13,7 @@ from cli.apply import administrative_transaction
 from cli.channels import table
 from cli.composition import database_options, on_this_machine
 from cli.desks.problems import nearest
+from cli.refusals import RefusedError
 from cli.tracker.opening import actor
 from config.settings import Settings, SettingsError, load_settings
 from console import presence
@@ -149,7 +150,7 @@ def _carry_out(
         try:
             done = change(needs, asked, operator.id)
         except ActRefusedError as error:
-            raise SettingsError(_refused(operator.name, error)) from error
+            raise RefusedError(_refused(operator.name, error)) from error
     return done, asked.details.get("handed_back", 0)
 
 
@@ -171,9 +172,7 @@ def _find(settings: Settings, name: str) -> KnownOperator:
 def _known(connection: Connection, name: str) -> KnownOperator:
     known = administration.read(connection).operators
     if name not in known:
-        raise SettingsError(
-            f'there is no operator "{name}"{nearest(name, known) or "; see openchannel operators list"}'
-        )
+        raise RefusedError(f'there is no operator "{name}"{nearest(name, known) or "; see openchannel operators list"}')
     return known[name]
 
 

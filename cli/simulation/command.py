@@ -67,7 +67,7 @@ def simulate_command(
 
 
 def _compare(connection: Connection, settings: Settings, source: str, wish: DeskWish, period: Period) -> Comparison:
-    """Two simulations and the record, in one pass over the arrivals. Raises SettingsError."""
+    """Two simulations and the record, in one pass over the arrivals. Raises SettingsError and RefusedError."""
     recordings.read_only(connection)
     known = administration.read(connection)
     plan, problems = make_plan(wish, known, lambda: secret_box(settings))
