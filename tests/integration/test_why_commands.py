@@ -88,7 +88,7 @@ def test_who_got_it_and_who_was_passed_over(desk: Desk, command: CommandLine) ->
     got_it = "Ann got it by D2 (evenly): of all who could have it, Ann has gone longest without being given one here"
     assert any(line.endswith(got_it) for line in lines)
     assert "offline: Ben" in lines
-    assert "not looked at: the decision was made before it came to them: 1" in lines
+    assert "was given a dialog more lately: Cem" in lines
     assert any(line.startswith("Ann has it for ") and line.endswith(": available, 1 dialog here") for line in lines)
     assert any(line.startswith("hand-over (D5): in ") for line in lines)
     assert any("customer: wrote, waits" in line for line in lines)
@@ -98,8 +98,9 @@ def test_who_got_it_and_who_was_passed_over(desk: Desk, command: CommandLine) ->
     assert (decision["rule"], decision["cause"], decision["chosen"]["name"]) == ("D2", "waiting", "Ann")
     assert {why: [one["name"] for one in them] for why, them in decision["passed_over"].items()} == {
         "offline": ["Ben"],
+        "later_in_turn": ["Cem"],
     }
-    assert (decision["over_limit"], decision["not_named"]) == (False, {"not_reached": 1})
+    assert (decision["over_limit"], decision["not_named"]) == (False, {})
     assert [clock["kind"] for clock in found["dialog"]["clocks"]] == ["handover"]
     assert found["holder"]["operator"]["name"] == "Ann"
     assert (found["place"], found["backlog"]) == (None, None)
