@@ -24,7 +24,7 @@ from cli.up import up_command
 from cli.web import web_command
 from cli.worker import worker_command
 from config.settings import SettingsError
-from crm_store.errors import StoreError
+from crm_store.errors import CustomersMovedError, DatabaseAwayError, StoreError
 from runtime.errors import RuntimeModeError
 
 app = typer.Typer(
@@ -63,5 +63,15 @@ def main() -> None:
     try:
         app()
     except (SettingsError, RefusedError, StoreError, RuntimeModeError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{_said(error)}\n")
         sys.exit(2 if isinstance(error, SettingsError) else 1)
+
+
+def _said(error: Exception) -> str:
+    """One line where PostgreSQL is away: the driver's many, and where to look. It never has the password."""
+    if not isinstance(error, DatabaseAwayError) or isinstance(error, CustomersMovedError):
+        return str(error)
+    return (
+        f"PostgreSQL cannot do it now: {' '.join(str(error).split())}; "
+        "is OPENCHANNEL_DATABASE__URL right? `openchannel doctor` says more"
+    )
