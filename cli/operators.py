@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, TypeVar
@@ -14,6 +14,7 @@ from cli.channels import table
 from cli.composition import database_options, on_this_machine
 from cli.desks.problems import nearest
 from cli.refusals import RefusedError
+from cli.times import read_time
 from cli.tracker.opening import actor
 from config.settings import Settings, SettingsError, load_settings
 from console import presence
@@ -107,12 +108,14 @@ def workday_command(name: Name, turn: Annotated[Turn, typer.Argument(help="What 
 @operators.command("leave")
 def leave_command(
     name: Name,
-    until: Annotated[str, typer.Option("--until", metavar="TIME", help="When it ends, e.g. 2031-05-20T09:00.")],
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="When it ends, e.g. 2031-05-20T09:00+02:00.")],
     from_: Annotated[str, typer.Option("--from", metavar="TIME", help="When it begins; now, if it is left out.")] = "",
 ) -> None:
-    """An operator is on leave; a time without a zone is this machine's."""
-    end = _time("--until", until)
-    start = _time("--from", from_) if from_ else datetime.now().astimezone()
+    """An operator is on leave; a time without a zone is read as UTC."""
+    end, said = read_time("--until", until)
+    start, also_said = read_time("--from", from_) if from_ else (datetime.now(UTC), "")
+    for line in filter(None, (also_said, said)):
+        sys.stderr.write(f"{line}\n")
     if start >= end:
         raise SettingsError("--until must be after --from")
     leave, handed_back = _act(name, "give_leave", partial(presence.give_leave, from_at=start, until_at=end))
@@ -174,13 +177,6 @@ def _known(connection: Connection, name: str) -> KnownOperator:
     if name not in known:
         raise RefusedError(f'there is no operator "{name}"{nearest(name, known) or "; see openchannel operators list"}')
     return known[name]
-
-
-def _time(option: str, written: str) -> datetime:
-    try:
-        return datetime.fromisoformat(written).astimezone()
-    except (ValueError, OverflowError) as error:
-        raise SettingsError(f"{option}: {written!r} is no time; write it as 2031-05-20T09:00") from error
 
 
 def _gone_back(dialogs: int) -> str:

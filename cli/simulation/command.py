@@ -19,8 +19,9 @@ from cli.desks.reading import read_desk
 from cli.desks.wishes import DeskWish
 from cli.simulation.comparison import Comparison
 from cli.simulation.configurations import Compared, compare
-from cli.simulation.period import check_recorded, nothing_recorded, period_of, read_time
+from cli.simulation.period import check_recorded, nothing_recorded, period_of
 from cli.simulation.report import report
+from cli.times import read_time
 from config.settings import Settings, load_settings
 from crm_store import administration, recordings
 from crm_store.database import Connection, Session

@@ -7,16 +7,6 @@ from config.settings import SettingsError
 from crm_store.recordings import Extent, Period
 
 
-def read_time(option: str, text: str) -> tuple[datetime, str]:
-    """The time, and what has to be said of how it was read, if anything. Raises SettingsError."""
-    try:
-        read = datetime.fromisoformat(text.strip())
-        at = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise SettingsError(f"{option}: {text!r} is no time; write it as 2026-03-01T09:00Z or 2026-03-01") from error
-    return at, "" if read.tzinfo else f"{option}: {text} has no time zone and is read as UTC"
-
-
 def period_of(since: datetime, until: datetime) -> Period:
     """Raises SettingsError."""
     if since >= until:

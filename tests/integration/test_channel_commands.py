@@ -243,6 +243,19 @@ def test_leave_is_given(desk, database_url):
     assert desk("operators", "leave", "Ann").code == 2
 
 
+def test_a_time_without_a_zone_is_read_as_utc(desk, monkeypatch):
+    """As `simulate` reads it, wherever the machine stands; and it is said."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        ran = desk("operators", "leave", "Ann", "--from", "2098-01-01T09:00", "--until", "2099-01-01T09:00+09:00")
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+    assert ran.output == "Ann is on leave from 2098-01-01 09:00 to 2099-01-01 00:00 UTC\n"
+    assert ran.errors == "--from: 2098-01-01T09:00 has no time zone and is read as UTC\n"
+
+
 def test_a_dismissed_operators_dialogs_go_back(desk, database_url):
     """D11: by the command and by a desk's file; it is said how many."""
     hold(database_url, "Ann", "assigned", "accepted", "awaiting_customer")
