@@ -15,7 +15,7 @@ from cli.composition import database_options, on_this_machine
 from cli.desks.problems import nearest
 from cli.refusals import RefusedError
 from cli.times import read_time
-from cli.tracker.opening import actor
+from cli.tracker.opening import Json, actor, opened, show
 from config.settings import Settings, SettingsError, load_settings
 from console import presence
 from console.acting import Asked
@@ -25,6 +25,9 @@ from crm_store import administration
 from crm_store.administration import KnownOperator
 from crm_store.database import Connection, Database
 from crm_store.desks import HEARTBEAT_LIMIT
+from crm_store.views import desks as views
+from crm_store.views import snapshot
+from crm_store.views.desks import OperatorView
 from tracker.dialogs import ActRefusedError
 from tracker.presence import Availability, Workday
 
@@ -56,8 +59,12 @@ _SAID = {
 
 
 @operators.command("list")
-def list_command() -> None:
+def list_command(as_json: Json = False) -> None:
     """List the operators, without their tokens."""
+    if as_json:
+        with opened("operators list") as database, snapshot(database) as connection:
+            show(views.operators(connection), list[OperatorView], "", as_json=True)
+        return
     settings = on_this_machine(load_settings())
     with administrative_transaction(settings, "operators") as connection:
         known = administration.read(connection).operators.values()
