@@ -99,7 +99,7 @@ def away_command(name: Name) -> None:
 
 @operators.command("offline")
 def offline_command(name: Name) -> None:
-    """An operator is gone; the dialogs that he has stay his."""
+    """An operator is gone; what he has accepted stays his until its customer writes (D11)."""
     _act(name, "offline", presence.go_offline)
     sys.stdout.write(f"{name} is offline\n")
 
