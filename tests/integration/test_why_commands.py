@@ -88,7 +88,7 @@ def test_who_got_it_and_who_was_passed_over(desk: Desk, command: CommandLine) ->
     got_it = "Ann got it by D2 (evenly): of all who could have it, Ann has gone longest without being given one here"
     assert any(line.endswith(got_it) for line in lines)
     assert "offline: Ben" in lines
-    assert "was given a dialog more lately: Cem" in lines
+    assert "has the turn later: Cem" in lines
     assert any(line.startswith("Ann has it for ") and line.endswith(": available, 1 dialog here") for line in lines)
     assert any(line.startswith("hand-over (D5): in ") for line in lines)
     assert any("customer: wrote, waits" in line for line in lines)
