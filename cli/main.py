@@ -73,5 +73,5 @@ def _said(error: Exception) -> str:
         return str(error)
     return (
         f"PostgreSQL cannot do it now: {' '.join(str(error).split())}; "
-        "is OPENCHANNEL_DATABASE__URL right? `openchannel doctor` says more"
+        "OPENCHANNEL_DATABASE__URL says where it is, `openchannel doctor` what is wrong"
     )

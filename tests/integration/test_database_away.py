@@ -68,4 +68,4 @@ def test_a_database_that_is_not_there(command: CommandLine, database_url: str) -
     command.set("OPENCHANNEL_DATABASE__URL", f"{database_url}-that-is-not-there")
     ran = command("dialogs", "list")
     assert (ran.code, ran.errors.count("\n")) == (1, 1), ran
-    assert "does not exist; is OPENCHANNEL_DATABASE__URL right?" in ran.errors
+    assert "does not exist; OPENCHANNEL_DATABASE__URL says where it is" in ran.errors
