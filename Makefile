@@ -1,6 +1,6 @@
 # One machine needs python3 (3.11 or later, with venv) and make. Everything else goes into .venv and .data.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test bench lint format lock clean
+.PHONY: help setup setup-dev run test bench bench-distribution lint format lock clean
 
 # An empty UV= makes setup use python3 and pip although uv is there.
 PYTHON ?=
@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(RUN_STAMP) ## Make .venv and install openchannel from the hash-locked requirements
 	@:
@@ -36,6 +36,9 @@ test: $(DEV_STAMP) ## Run the whole test suite; PYTEST_ARGS="-k name" picks
 bench: $(DEV_STAMP) ## Compare a naive Celery chain, a plain loop and openchannel; MESSAGES= SEED= SIDES=loop,ours ROUNDS=
 	@exec $(BIN)/python -m bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(SIDES),--sides $(SIDES)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(BENCH_ARGS)
+
+bench-distribution: $(DEV_STAMP) ## Measure what a plan costs, by operators and by waiting dialogs; POLICY=evenly|strictly
+	@exec $(BIN)/python -m bench.distribution $(if $(POLICY),--policy $(POLICY)) $(BENCH_ARGS)
 
 lint: $(DEV_STAMP) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

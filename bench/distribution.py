@@ -26,6 +26,8 @@ WAITING = (0, 1000, 10_000, 100_000)
 FREE, LIMIT = 10, 10
 SERVED = FREE * LIMIT
 TIMES = 15
+POLICIES = (Distribution.EVENLY.value, Distribution.STRICTLY.value)
+"""`all` chooses nobody: it offers, and so has no such cost."""
 
 _OPERATORS = """
 INSERT INTO operators (name, online, seen_at)
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure every cell in one run, and print microseconds per dialog; 0 if the curve is flat within 20 %."""
     parser = argparse.ArgumentParser(prog="bench.distribution", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures there, too")
-    parser.add_argument("--policy", choices=[policy.value for policy in Distribution], default="evenly")
+    parser.add_argument("--policy", choices=POLICIES, default="evenly")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=Path.home()) as folder, Machine(Path(folder) / "data", None, None) as machine:
         migrate(machine.database_url)

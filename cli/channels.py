@@ -12,6 +12,7 @@ from cli.composition import on_this_machine, secret_box
 from cli.desks.problems import nearest
 from cli.instructions import webhook_instructions
 from cli.new_secrets import new_secret, wrong_secret
+from cli.refusals import RefusedError
 from config.settings import SettingsError, load_settings
 from crm_store import administration
 from crm_store.administration import KnownChannel
@@ -79,7 +80,7 @@ def rotate_secret_command(
             _finish(connection, box, channel, valid)
             return
         if len(valid) > 1:
-            raise SettingsError(f"{key}: a rotation is under way; end it first, with --finish")
+            raise RefusedError(f"{key}: a rotation is under way; end it first, with --finish")
         secret = _given_secret(secret_env) if secret_env else new_secret(channel.kind)
         if secret is None:
             raise SettingsError(
@@ -138,11 +139,11 @@ def _switch(key: str, *, active: bool) -> None:
 
 
 def _find(connection: Connection, key: str) -> KnownChannel:
-    """The channel, while no other administrator changes anything. Raises SettingsError."""
+    """The channel, while no other administrator changes anything. Raises RefusedError."""
     administration.take_turn(connection)
     known = administration.read(connection).channels
     if key not in known:
-        raise SettingsError(f'there is no channel "{key}"{nearest(key, known) or "; see openchannel channels list"}')
+        raise RefusedError(f'there is no channel "{key}"{nearest(key, known) or "; see openchannel channels list"}')
     return known[key]
 
 

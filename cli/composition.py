@@ -6,7 +6,7 @@ from dotenv import load_dotenv
 
 from config.logging import configure_logging
 from config.settings import Settings, SettingsError, load_settings
-from crm_store.database import DatabaseOptions
+from crm_store.database import DatabaseOptions, is_url
 from crm_store.secrets import SecretBox
 
 MACHINE_FILE = "machine.env"
@@ -39,7 +39,13 @@ def database_url(settings: Settings) -> str:
     """Raises SettingsError."""
     if settings.database.url is None:
         raise SettingsError(_missing("OPENCHANNEL_DATABASE__URL", "postgresql://user:password@host:5432/openchannel"))
-    return settings.database.url.get_secret_value()
+    url = settings.database.url.get_secret_value()
+    if not is_url(url):
+        raise SettingsError(
+            "OPENCHANNEL_DATABASE__URL: cannot be read as postgresql://user:password@host:port/name; "
+            "write @, / and : of a password as %40, %2F and %3A"
+        )
+    return url
 
 
 def database_options(settings: Settings, process: str) -> DatabaseOptions:

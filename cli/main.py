@@ -16,6 +16,7 @@ from cli.doctor import doctor_command
 from cli.migrate import migrate_command
 from cli.operators import operators
 from cli.parse import parse_command
+from cli.refusals import RefusedError
 from cli.settings import settings_command
 from cli.simulation.command import simulate_command
 from cli.tracker.group import tracker
@@ -23,7 +24,7 @@ from cli.up import up_command
 from cli.web import web_command
 from cli.worker import worker_command
 from config.settings import SettingsError
-from crm_store.errors import StoreError
+from crm_store.errors import CustomersMovedError, DatabaseAwayError, StoreError
 from runtime.errors import RuntimeModeError
 
 app = typer.Typer(
@@ -55,9 +56,22 @@ app.command("parse", help="Show what a channel's adapter reads in webhook bodies
 
 
 def main() -> None:
-    """Run the command; an error that the user can mend is one clear message, without a traceback."""
+    """Run the command; an error that the user can mend is one clear message, without a traceback.
+
+    Exit 2: it was used or configured wrongly. Exit 1: it was refused, what was named is not there, or it failed.
+    """
     try:
         app()
-    except (SettingsError, StoreError, RuntimeModeError) as error:
-        sys.stderr.write(f"{error}\n")
+    except (SettingsError, RefusedError, StoreError, RuntimeModeError) as error:
+        sys.stderr.write(f"{_said(error)}\n")
         sys.exit(2 if isinstance(error, SettingsError) else 1)
+
+
+def _said(error: Exception) -> str:
+    """One line where PostgreSQL is away: the driver's many, and where to look. It never has the password."""
+    if not isinstance(error, DatabaseAwayError) or isinstance(error, CustomersMovedError):
+        return str(error)
+    return (
+        f"PostgreSQL cannot do it now: {' '.join(str(error).split())}; "
+        "OPENCHANNEL_DATABASE__URL says where it is, `openchannel doctor` what is wrong"
+    )

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, TypeVar
@@ -13,7 +13,9 @@ from cli.apply import administrative_transaction
 from cli.channels import table
 from cli.composition import database_options, on_this_machine
 from cli.desks.problems import nearest
-from cli.tracker.opening import actor
+from cli.refusals import RefusedError
+from cli.times import read_time
+from cli.tracker.opening import Json, actor, opened, show
 from config.settings import Settings, SettingsError, load_settings
 from console import presence
 from console.acting import Asked
@@ -23,6 +25,9 @@ from crm_store import administration
 from crm_store.administration import KnownOperator
 from crm_store.database import Connection, Database
 from crm_store.desks import HEARTBEAT_LIMIT
+from crm_store.views import desks as views
+from crm_store.views import snapshot
+from crm_store.views.desks import OperatorView
 from tracker.dialogs import ActRefusedError
 from tracker.presence import Availability, Workday
 
@@ -54,8 +59,12 @@ _SAID = {
 
 
 @operators.command("list")
-def list_command() -> None:
+def list_command(as_json: Json = False) -> None:
     """List the operators, without their tokens."""
+    if as_json:
+        with opened("operators list") as database, snapshot(database) as connection:
+            show(views.operators(connection), list[OperatorView], "", as_json=True)
+        return
     settings = on_this_machine(load_settings())
     with administrative_transaction(settings, "operators") as connection:
         known = administration.read(connection).operators.values()
@@ -90,7 +99,7 @@ def away_command(name: Name) -> None:
 
 @operators.command("offline")
 def offline_command(name: Name) -> None:
-    """An operator is gone; the dialogs that he has stay his."""
+    """An operator is gone; what he has accepted stays his until its customer writes (D11)."""
     _act(name, "offline", presence.go_offline)
     sys.stdout.write(f"{name} is offline\n")
 
@@ -106,12 +115,14 @@ def workday_command(name: Name, turn: Annotated[Turn, typer.Argument(help="What 
 @operators.command("leave")
 def leave_command(
     name: Name,
-    until: Annotated[str, typer.Option("--until", metavar="TIME", help="When it ends, e.g. 2031-05-20T09:00.")],
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="When it ends, e.g. 2031-05-20T09:00+02:00.")],
     from_: Annotated[str, typer.Option("--from", metavar="TIME", help="When it begins; now, if it is left out.")] = "",
 ) -> None:
-    """An operator is on leave; a time without a zone is this machine's."""
-    end = _time("--until", until)
-    start = _time("--from", from_) if from_ else datetime.now().astimezone()
+    """An operator is on leave; a time without a zone is read as UTC."""
+    end, said = read_time("--until", until)
+    start, also_said = read_time("--from", from_) if from_ else (datetime.now(UTC), "")
+    for line in filter(None, (also_said, said)):
+        sys.stderr.write(f"{line}\n")
     if start >= end:
         raise SettingsError("--until must be after --from")
     leave, handed_back = _act(name, "give_leave", partial(presence.give_leave, from_at=start, until_at=end))
@@ -149,7 +160,7 @@ def _carry_out(
         try:
             done = change(needs, asked, operator.id)
         except ActRefusedError as error:
-            raise SettingsError(_refused(operator.name, error)) from error
+            raise RefusedError(_refused(operator.name, error)) from error
     return done, asked.details.get("handed_back", 0)
 
 
@@ -171,17 +182,8 @@ def _find(settings: Settings, name: str) -> KnownOperator:
 def _known(connection: Connection, name: str) -> KnownOperator:
     known = administration.read(connection).operators
     if name not in known:
-        raise SettingsError(
-            f'there is no operator "{name}"{nearest(name, known) or "; see openchannel operators list"}'
-        )
+        raise RefusedError(f'there is no operator "{name}"{nearest(name, known) or "; see openchannel operators list"}')
     return known[name]
-
-
-def _time(option: str, written: str) -> datetime:
-    try:
-        return datetime.fromisoformat(written).astimezone()
-    except (ValueError, OverflowError) as error:
-        raise SettingsError(f"{option}: {written!r} is no time; write it as 2031-05-20T09:00") from error
 
 
 def _gone_back(dialogs: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 
@@ -57,6 +58,19 @@ class DatabaseOptions:
             "keepalives_count": 3,
             "tcp_user_timeout": _milliseconds(self.tcp_user_timeout),
         }
+
+
+def is_url(text: str) -> bool:
+    """Whether it names a database. The driver would take parts of a password that is not escaped for host or port.
+
+    It would put them into its errors then, so such a text is not to be handed to it.
+    """
+    try:
+        read = conninfo_to_dict(text)
+    except psycopg.ProgrammingError:
+        return False
+    host, port, name = (str(read.get(part) or "") for part in ("host", "port", "dbname"))
+    return "@" not in host and all(not one or one.isdigit() for one in port.split(",")) and "@" not in name
 
 
 def _milliseconds(seconds: float) -> int:

@@ -33,7 +33,7 @@ REASONS = {
     "offline": "offline",
     "at_limit": "at the limit of this open channel",
     "at_personal_limit": "at the personal limit",
-    "later_in_turn": "was given a dialog more lately",
+    "later_in_turn": "has the turn later",
     "later_in_roster": "stands further down the roster",
     "let_it_pass": "had it before, and let it pass",
     "not_reached": "not looked at: the decision was made before it came to them",

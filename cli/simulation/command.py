@@ -19,8 +19,9 @@ from cli.desks.reading import read_desk
 from cli.desks.wishes import DeskWish
 from cli.simulation.comparison import Comparison
 from cli.simulation.configurations import Compared, compare
-from cli.simulation.period import check_recorded, nothing_recorded, period_of, read_time
+from cli.simulation.period import check_recorded, nothing_recorded, period_of
 from cli.simulation.report import report
+from cli.times import read_time
 from config.settings import Settings, load_settings
 from crm_store import administration, recordings
 from crm_store.database import Connection, Session
@@ -67,7 +68,7 @@ def simulate_command(
 
 
 def _compare(connection: Connection, settings: Settings, source: str, wish: DeskWish, period: Period) -> Comparison:
-    """Two simulations and the record, in one pass over the arrivals. Raises SettingsError."""
+    """Two simulations and the record, in one pass over the arrivals. Raises SettingsError and RefusedError."""
     recordings.read_only(connection)
     known = administration.read(connection)
     plan, problems = make_plan(wish, known, lambda: secret_box(settings))

@@ -2,18 +2,9 @@
 
 from datetime import UTC, datetime
 
+from cli.refusals import RefusedError
 from config.settings import SettingsError
 from crm_store.recordings import Extent, Period
-
-
-def read_time(option: str, text: str) -> tuple[datetime, str]:
-    """The time, and what has to be said of how it was read, if anything. Raises SettingsError."""
-    try:
-        read = datetime.fromisoformat(text.strip())
-        at = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise SettingsError(f"{option}: {text!r} is no time; write it as 2026-03-01T09:00Z or 2026-03-01") from error
-    return at, "" if read.tzinfo else f"{option}: {text} has no time zone and is read as UTC"
 
 
 def period_of(since: datetime, until: datetime) -> Period:
@@ -24,20 +15,20 @@ def period_of(since: datetime, until: datetime) -> Period:
 
 
 def check_recorded(period: Period, extent: Extent) -> None:
-    """Whether it lies in the past and there may be something of it. Raises SettingsError."""
+    """Raises SettingsError where it does not lie in the past, and RefusedError where nothing can be recorded of it."""
     for option, at in (("--from", period.since), ("--to", period.until)):
         if at > extent.now:
             raise SettingsError(f"{option}: {shown(at)} is in the future; only what has happened can be replayed")
     if extent.first is None or extent.last is None:
-        raise SettingsError("--from, --to: nothing is recorded; there is no dialog in the database")
+        raise RefusedError("--from, --to: nothing is recorded; there is no dialog in the database")
     if period.until <= extent.first or period.since > extent.last:
         raise nothing_recorded(period, extent)
 
 
-def nothing_recorded(period: Period, extent: Extent) -> SettingsError:
+def nothing_recorded(period: Period, extent: Extent) -> RefusedError:
     """The error where no dialog began in the period."""
     reach = f"the records reach from {shown(extent.first)} to {shown(extent.last)}"
-    return SettingsError(
+    return RefusedError(
         f"--from, --to: no dialog began between {shown(period.since)} and {shown(period.until)}; {reach}"
     )
 

@@ -44,28 +44,30 @@ _FIGURES: tuple[tuple[str, _Figure, _Shown], ...] = (
 def report(comparison: Comparison) -> RenderableType:
     """All of it."""
     period = comparison.period
-    title = f"{shown(period.since)} to {shown(period.until)}, replayed as the desk is now and with {comparison.source}"
-    notes = [Text(f"Note: {note}.", style="yellow") for note in comparison.notes]
-    tables = [_table(comparison.source, name, one) for name, one in comparison.open_channels()]
-    return Group(Text(title), *notes, *tables, Text(comparison.summary(), style="bold"))
+    source = printable(comparison.source)
+    title = f"{shown(period.since)} to {shown(period.until)}, replayed as the desk is now and with {source}"
+    notes = [Text(f"Note: {printable(note)}.", style="yellow") for note in comparison.notes]
+    tables = [_table(source, name, one) for name, one in comparison.open_channels()]
+    return Group(Text(title), *notes, *tables, Text(printable(comparison.summary()), style="bold"))
 
 
 def _table(source: str, name: str, one: ComparedOpenChannel) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=printable(name), title_justify="left", title_style="bold")
-    table.add_column("dialogs given to", no_wrap=True)
+    # A plain string is read as markup: names are people's, and may hold anything.
+    table = Table(box=box.SIMPLE_HEAD, title=Text(printable(name), style="bold"), title_justify="left")
+    table.add_column(Text("dialogs given to"), no_wrap=True)
     for column in ("really", "simulated now", f"with {source}", "difference"):
-        table.add_column(column, justify="right")
+        table.add_column(Text(column), justify="right")
     for operator, (really, now, desk) in one.operators():
         three = Three(really.assignments, now.assignments, desk.assignments)
-        table.add_row(printable(operator), *_cells(three, number))
+        table.add_row(Text(printable(operator)), *_cells(three, number))
     table.add_section()
     for what, figure, show in _FIGURES:
-        table.add_row(what, *_cells(one.of(figure), show))
+        table.add_row(Text(what), *_cells(one.of(figure), show))
     return table
 
 
-def _cells(three: Three, show: _Shown) -> tuple[str, str, str, str]:
+def _cells(three: Three, show: _Shown) -> tuple[Text, Text, Text, Text]:
     difference = three.difference
     sign = "+" if difference is not None and round(difference) > 0 else ""
     changed = "" if difference is not None and round(difference) == 0 else sign + show(difference)
-    return show(three.really), show(three.now), show(three.desk), changed
+    return Text(show(three.really)), Text(show(three.now)), Text(show(three.desk)), Text(changed)

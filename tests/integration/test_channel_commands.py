@@ -85,7 +85,7 @@ def test_two_secrets_are_valid_while_one_is_rotated(desk, database_url, key, old
     assert not proved(rotating, new[:-2])
     assert "rotating" in next(line for line in desk.done("channels", "list").splitlines() if line.startswith(key))
     again = desk("channels", "rotate-secret", key)
-    assert (again.code, again.errors) == (2, f"{key}: a rotation is under way; end it first, with --finish\n")
+    assert (again.code, again.errors) == (1, f"{key}: a rotation is under way; end it first, with --finish\n")
 
     assert "only the new secret is valid" in desk.done("channels", "rotate-secret", key, "--finish")
     finished = channel(database_url, key)
@@ -209,6 +209,26 @@ def test_a_workday_is_turned(desk, database_url):
     assert actors == [(True,)], "who sat at the command line, not the operator"
 
 
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        (1, ("operators", "online", "Anne")),
+        (1, ("operators", "dismiss", "Anne")),
+        (1, ("operators", "workday", "Ann", "start")),
+        (1, ("operators", "leave", "Ann", "--from", "2000-01-01T00:00Z", "--until", "2000-01-02")),
+        (1, ("channels", "disable", "bott")),
+        (2, ("operators", "leave", "Ann", "--until", "soon")),
+        (2, ("operators", "workday", "Ann", "stop")),
+        (2, ("operators", "online")),
+    ],
+)
+def test_exit_codes(desk, code, arguments):
+    """1: refused, or not there. 2: wrongly used. No traceback, and nothing on the standard output."""
+    ran = desk(*arguments)
+    assert (ran.code, ran.output) == (code, ""), ran
+    assert ran.errors
+
+
 def test_leave_is_given(desk, database_url):
     """D6, D11: from now on if nothing else is said."""
     hold(database_url, "Bob", "assigned", "accepted")
@@ -221,6 +241,19 @@ def test_leave_is_given(desk, database_url):
     assert "--until must be after --from" in desk("operators", "leave", "Ann", "--until", "2001-01-01").errors
     assert "--until: 'soon' is no time" in desk("operators", "leave", "Ann", "--until", "soon").errors
     assert desk("operators", "leave", "Ann").code == 2
+
+
+def test_a_time_without_a_zone_is_read_as_utc(desk, monkeypatch):
+    """As `simulate` reads it, wherever the machine stands; and it is said."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        ran = desk("operators", "leave", "Ann", "--from", "2098-01-01T09:00", "--until", "2099-01-01T09:00+09:00")
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+    assert ran.output == "Ann is on leave from 2098-01-01 09:00 to 2099-01-01 00:00 UTC\n"
+    assert ran.errors == "--from: 2098-01-01T09:00 has no time zone and is read as UTC\n"
 
 
 def test_a_dismissed_operators_dialogs_go_back(desk, database_url):

@@ -252,5 +252,6 @@ def test_the_example_of_the_documentation_is_applied(command):
     blocks = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     assert blocks
     for block in blocks:
-        command.done("apply", command.file(block))
+        assert "this was a dry run" in command.done("apply", command.file(block), "--dry-run")
+        command.done("apply", "desk.yaml")
         assert command.done("apply", "desk.yaml") == "nothing to change\n"
