@@ -73,6 +73,7 @@ class ModelDialog:
     marked: bool = False
     told: bool = False
     spoke: bool = False
+    others_since: float | None = None
     free_rider: bool = False
     clocks: dict[str, float] = field(default_factory=dict)
 
@@ -364,9 +365,7 @@ class Model:
             assert (dialog.holder is None) == (dialog.status in ("queued", "offered")) or dialog.status == "closed"
             overdue = [kind for kind, due in dialog.clocks.items() if due < self.now - SLACK]
             assert set(overdue) <= ({"handover"} if dialog.told else set()), f"overdue: {overdue} {dialog}"
-            if "handover" in overdue:  # told once, and still nobody else
-                assert not self.eligible(dialog.desk, but=dialog.holder), f"D5: {dialog}"
-                dialog.clocks["handover"] = self.now + dialog.desk.handover
+            self._check_kept(dialog)
         for operator in self.operators.values():
             held = self.held_by(operator.id)
             assert not (operator.dismissed and held), f"D11: {operator} holds {held}"
@@ -376,3 +375,13 @@ class Model:
             for desk in self.desks.values():
                 here = [one for one in counted if one.desk is desk]
                 assert desk.limit is None or len(here) <= desk.limit, f"D7: {here}"
+
+    def _check_kept(self, dialog: ModelDialog) -> None:
+        """D5: told that he keeps it, he loses it within the whole time once another can have it."""
+        others = dialog.told and dialog.status == "assigned" and self.eligible(dialog.desk, but=dialog.holder)
+        older = [one for one in self.queue_of(dialog.desk) if one.id < dialog.id]
+        dialog.others_since = (dialog.others_since or self.now) if others and not older else None
+        if dialog.others_since is not None:
+            assert self.now - dialog.others_since <= dialog.desk.handover + SLACK, (
+                f"D5: {others} could have it: {dialog}"
+            )
