@@ -19,7 +19,7 @@ from config.topology import Step
 from console.auditing import enter_done, refusals_audited, repeated
 from console.dependencies import Dependencies, Needs
 from console.problems import ProblemError
-from console.security import AnyCaller, Caller, actor_of
+from console.security import AnyCaller, Caller, actor_of, read_again
 from crm_store import idempotency
 from crm_store.database import Connection
 
@@ -31,13 +31,14 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     """An act that is asked for.
 
-    actor: as histories and the audit name him, with the person for whom a service acts. details: for the audit; ids,
-    counts and reasons, never a customer's words. The act may add to them. key: of the caller, None if he gave none.
-    fingerprint: the same for the same act on the same target with the same body. headers: of the response.
+    caller: as he was let in; while the act works, as he is in its transaction. actor: as histories and the audit
+    name him, with the person for whom a service acts. details: for the audit; ids, counts and reasons, never a
+    customer's words. The act may add to them. key: of the caller, None if he gave none. fingerprint: the same for the
+    same act on the same target with the same body. headers: of the response.
     """
 
     caller: Caller
@@ -107,12 +108,16 @@ def carry_out(
 ) -> R:
     """Do an act, or find it done already under its key; returns what `show` gives for the ids of what came of it.
 
+    The caller is read again after the key: who was dismissed meanwhile, or has another role, scope or token, acts as
+    what he is by then, or not at all.
+
     work: locks, checks and changes. Raises ActRefusedError and ProblemError, upon which nothing is changed, the refusal
     is in the audit, and the key is free: the same act is decided anew. show: the thing as it is now, in the same
     transaction; an act that was done before changes nothing and is not audited again. Both are called again after a
     deadlock.
 
-    Raises ProblemError (idempotency_key_reused) if something else was done under the key.
+    Raises ProblemError (idempotency_key_reused) if something else was done under the key, and (unknown_token) if the
+    caller's token is void.
     """
     shown, hints = _carry_out(needs, asked, work, show)
     for step in sorted(hints):
@@ -132,6 +137,7 @@ def _carry_out(
         needs.database.transaction() as connection,
     ):
         before = _done_before(connection, asked)
+        asked.caller = read_again(connection, asked.caller)
         if before is not None:
             shown = show(connection, before)
             asked.headers[REPLAYED] = "true"

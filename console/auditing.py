@@ -39,14 +39,25 @@ def repeated(act: Callable[P, R]) -> Callable[P, R]:
     return tried
 
 
+Check = Callable[[Connection], object]
+"""Whether the caller may act, asked in the act's own transaction. Raises ProblemError."""
+
+
+def anybody(_connection: Connection) -> None:
+    """The check of acts that do not come over HTTP."""
+
+
 @contextmanager
-def audited(database: Database, actor: str, act: str, details: Mapping[str, Any]) -> Iterator[Connection]:
+def audited(
+    database: Database, actor: str, act: str, details: Mapping[str, Any], check: Check = anybody
+) -> Iterator[Connection]:
     """A transaction that ends in an entry of the audit, with the reason where the act is refused.
 
     details: ids, counts and reasons; may be added to in the block. Phones and e-mails in reasons are masked: the entry
     outlives an erase.
     """
     with refusals_audited(database, actor, act, details), database.transaction() as connection:
+        check(connection)
         yield connection
         enter_done(connection, actor, act, details)
 

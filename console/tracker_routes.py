@@ -10,11 +10,21 @@ from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
 from console import tracking as acts
+from console.auditing import Check
 from console.dependencies import Needs
 from console.identifying import entered, key_on_card, keys_of, listed
 from console.pages import Cursor, Limit, Page, RowId, number_cursor, page, read_number
 from console.problems import ProblemError, documented, unknown
-from console.security import AdministratorOnly, AnyCaller, Caller, Operator, actor_of, is_administrator
+from console.security import (
+    AdministratorOnly,
+    AnyCaller,
+    Caller,
+    Operator,
+    actor_of,
+    check_administrator,
+    is_administrator,
+    read_again,
+)
 from console.tracker_bodies import (
     Accepting,
     Act,
@@ -93,14 +103,14 @@ def detach_identifier(needs: Needs, caller: AdministratorOnly, card_id: RowId, b
     _visible(needs, card_id)
     actor, keys = _actor(caller, body), keys_of(body.identifier, body.region)
     key = key_on_card(needs.database, actor, "detach", card_id, keys)
-    acts.detach_identifier(needs.database, actor, card_id, key, body.reason)
+    acts.detach_identifier(needs.database, actor, card_id, key, body.reason, check=_still(caller))
     return _card(needs, card_id)
 
 
 @router.post("/chats/{chat_id}/detach", status_code=201)
 def detach_chat(needs: Needs, caller: AdministratorOnly, chat_id: RowId, body: ReasonedAct) -> CardSummary:
     """The chat is not this customer's: the card of its own that it gets. Refused: not_processed, only_chat, moved."""
-    new_id = acts.detach_chat(needs.database, _actor(caller, body), chat_id, body.reason)
+    new_id = acts.detach_chat(needs.database, _actor(caller, body), chat_id, body.reason, check=_still(caller))
     with snapshot(needs.database) as connection:
         found = _find(connection, new_id, provisional_too=True)
         return cards.summaries(connection, [found.id])[found.id]
@@ -123,14 +133,16 @@ def get_merges(
 @router.post("/tracker/merges", status_code=201)
 def merge(needs: Needs, caller: AdministratorOnly, body: Merging) -> MergeView:
     """Two cards are one customer's (T7), whatever stands in the way. Refused: already_one, deal."""
-    merge_id = acts.merge(needs.database, _actor(caller, body), body.card_id, body.other_id, body.reason)
+    merge_id = acts.merge(
+        needs.database, _actor(caller, body), body.card_id, body.other_id, body.reason, check=_still(caller)
+    )
     return _merge(needs, merge_id)
 
 
 @router.post("/tracker/merges/{merge_id}/undo")
 def undo(needs: Needs, caller: AdministratorOnly, merge_id: RowId, body: ReasonedAct) -> MergeView:
     """They are two customers after all, and are kept apart from now on (T7). Refused: already_undone."""
-    acts.undo(needs.database, _actor(caller, body), merge_id, body.reason)
+    acts.undo(needs.database, _actor(caller, body), merge_id, body.reason, check=_still(caller))
     return _merge(needs, merge_id)
 
 
@@ -165,14 +177,14 @@ def get_reviews(
 @router.post("/tracker/reviews/{review_id}/accept")
 def accept_review(needs: Needs, caller: AdministratorOnly, review_id: RowId, body: Accepting) -> ReviewView:
     """The two are one customer; or the identifier is many people's. Refused: decided, already_one."""
-    acts.accept_review(needs.database, _actor(caller, body), review_id, body.note)
+    acts.accept_review(needs.database, _actor(caller, body), review_id, body.note, check=_still(caller))
     return _review(needs, review_id)
 
 
 @router.post("/tracker/reviews/{review_id}/reject")
 def reject_review(needs: Needs, caller: AdministratorOnly, review_id: RowId, body: Rejecting) -> ReviewView:
     """The two are kept apart for ever; or the identifier matches again. Refused: decided, already_one."""
-    acts.reject_review(needs.database, _actor(caller, body), review_id, body.note)
+    acts.reject_review(needs.database, _actor(caller, body), review_id, body.note, check=_still(caller))
     return _review(needs, review_id)
 
 
@@ -190,7 +202,7 @@ def get_blocked(needs: Needs, _caller: AdministratorOnly) -> Page[BlockedValue]:
 def block(needs: Needs, caller: AdministratorOnly, body: Blocking, response: Response) -> BlockedValue:
     """A value that never matches from now on (T9); 200 if it was blocked before."""
     kind, value = listed(body.value, body.region)
-    if not acts.block(needs.database, _actor(caller, body), kind, value, body.reason):
+    if not acts.block(needs.database, _actor(caller, body), kind, value, body.reason, check=_still(caller)):
         response.status_code = 200
     with snapshot(needs.database) as connection:
         found = tracking.blocked(connection, kind, value)
@@ -203,7 +215,7 @@ def block(needs: Needs, caller: AdministratorOnly, body: Blocking, response: Res
 def unblock(needs: Needs, caller: AdministratorOnly, body: Unblocking) -> None:
     """It may match again. Refused: not_blocked."""
     kind, value = listed(body.value, body.region)
-    acts.unblock(needs.database, _actor(caller, body), kind, value)
+    acts.unblock(needs.database, _actor(caller, body), kind, value, check=_still(caller))
 
 
 @router.get("/audit")
@@ -230,6 +242,11 @@ def _actor(caller: Caller, body: Act) -> str:
     if isinstance(caller, Operator):
         raise ProblemError(422, "bad_by", "an operator acts as himself: leave `by` out")
     return f"{actor_of(caller)}:{body.by}"
+
+
+def _still(caller: Caller) -> Check:
+    """That he is an administrator when his act begins, as he was when he was let in."""
+    return lambda connection: check_administrator(read_again(connection, caller))
 
 
 def _find(connection: Connection, card_id: int, *, provisional_too: bool) -> FoundCard:

@@ -15,11 +15,15 @@ from config.topology import Step
 from console import problems
 from console.acting import REPLAYED, Asking, Done, carry_out
 from console.dependencies import Dependencies, Needs
+from console.security import Caller, Operator
+from console.streams import Streams
 from crm_store import desks, idempotency
 from crm_store.database import Connection, Database, DatabaseOptions
 from crm_store.errors import DeadlockError
 from crm_store.secrets import hash_token
 from tests.desks import SERVICE_TOKEN, problem_of, serving
+from tests.processes import wait_for
+from tracker.access import Role, Scope
 from tracker.dialogs import ActRefusedError
 
 pytestmark = pytest.mark.integration
@@ -41,14 +45,18 @@ class Acts:
     works: int = 0
     refusals: int = 0
     deadlocks: int = 0
+    callers: list[Caller] = field(default_factory=list)
     entered: threading.Event = field(default_factory=threading.Event)
     may_go_on: threading.Event = field(default_factory=threading.Event)
 
     def make(self, needs: Dependencies, asking: Asking, desk_id: int, body: Named) -> dict[str, str]:
         """The act itself."""
 
+        asked = asking.to("make", {"desk_id": desk_id}, body)
+
         def work(connection: Connection) -> Done:
             self.works += 1
+            self.callers.append(asked.caller)
             made = connection.execute("INSERT INTO departments (name) VALUES (%s) RETURNING id", [body.name]).fetchone()
             self.entered.set()
             assert self.may_go_on.wait(20)
@@ -66,7 +74,7 @@ class Acts:
             assert row
             return {"name": row[0]}
 
-        return carry_out(needs, asking.to("make", {"desk_id": desk_id}, body), work, show)
+        return carry_out(needs, asked, work, show)
 
     def post(self, name: str, key: str | None = None, token: str = SERVICE_TOKEN, desk_id: int = 1) -> httpx.Response:
         """Ask for the act."""
@@ -101,6 +109,7 @@ def acts(database_url: str) -> Iterator[Acts]:
             for name in ("ann", "ben"):
                 desks.put_operator(connection, name, hash_token(name))
         app.state.needs = Dependencies(database, made.hinted.append, dict, hash_token(SERVICE_TOKEN))
+        app.state.streams = Streams(database)
         with serving(app) as made.base_url:
             yield made
 
@@ -193,6 +202,42 @@ def test_who_waits_for_a_key_whose_act_is_refused_acts_himself(acts: Acts) -> No
         acts.may_go_on.set()
         assert sorted(response.result().status_code for response in (refused, waiting)) == [200, 409]
     assert acts.rows("SELECT count(*) FROM departments") == [(1,)]
+
+
+def while_an_act_waits(acts: Acts, change: str) -> httpx.Response:
+    """Ann's act waits for its key; what she is changes meanwhile; then the key is hers. Returns the answer."""
+    acts.may_go_on.clear()
+    acts.refusals = 1
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(acts.post, "front", "k-1", "ann")
+        assert acts.entered.wait(10)
+        waiting = threads.submit(acts.post, "front", "k-1", "ann")
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        assert wait_for(lambda: acts.rows(waits) == [(1,)])
+        acts.rows(f"{change} WHERE name = 'ann' RETURNING id")
+        acts.may_go_on.set()
+        first.result()
+        return waiting.result()
+
+
+@pytest.mark.parametrize("change", ["dismissed_at = now()", "token_hash = 'another'"])
+def test_whose_token_is_void_when_his_act_begins_does_nothing(acts: Acts, change: str) -> None:
+    """D6: he was let in before, and has waited since; that he is refused is in the audit."""
+    refused = while_an_act_waits(acts, f"UPDATE operators SET {change}")
+    assert (refused.status_code, problem_of(refused)["reason"]) == (401, "unknown_token")
+    assert refused.headers["www-authenticate"]
+    assert acts.works == 1
+    assert acts.rows("SELECT count(*) FROM departments") == [(0,)]
+    assert [entry[:3] for entry in acts.audit()][-1] == ("operator:1", "make", "unknown_token")
+
+
+def test_who_acts_is_what_he_is_when_his_act_begins(acts: Acts) -> None:
+    """Role and scope are those of the act's own transaction, not those with which he was let in."""
+    done = while_an_act_waits(acts, "UPDATE operators SET role = 'supervisor', scope = 'any'")
+    assert done.status_code == 200
+    before, after = acts.callers
+    assert before == Operator(1, "ann", Role.OPERATOR, None, hash_token("ann"))
+    assert after == Operator(1, "ann", Role.SUPERVISOR, Scope.ANY, hash_token("ann"))
 
 
 def test_an_act_is_repeated_after_a_deadlock(acts: Acts) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from console import access
+from console import access, identifying, tracker_routes
 from console.security import Caller, Operator, Service
 from crm_store.database import Database, DatabaseOptions
 from tests.desks import SERVICE_TOKEN, Desk, problem_of
 from tracker.access import Role, Scope, Standing
+from tracker.identifiers import IdentifierKind
 
 pytestmark = pytest.mark.integration
 
@@ -319,3 +320,21 @@ def test_a_role_that_is_taken_away_is_gone_at_once(company: Company) -> None:
     company.desk.rows("UPDATE operators SET role = 'operator' WHERE name = 'adm'")
     assert company.client("adm").get("/api/audit").status_code == 403
     assert company.client("adm").get("/api/dialogs").json()["items"] == []
+
+
+def test_a_role_that_is_taken_away_while_an_act_is_on_its_way_is_gone(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He was let in as an administrator; the act's own transaction asks again."""
+    read = identifying.listed
+
+    def slow(written: str, region: str | None) -> tuple[IdentifierKind, str]:
+        company.desk.rows("UPDATE operators SET role = 'operator' WHERE name = 'adm'")
+        return read(written, region)
+
+    monkeypatch.setattr(tracker_routes, "listed", slow)
+    refused = company.client("adm").post("/api/tracker/blocked", json={"value": "spam@example.org", "reason": "a test"})
+    assert (refused.status_code, problem_of(refused)["reason"]) == (403, "administrators_only")
+    assert "spam@example.org" not in str(company.desk.get("/api/tracker/blocked"))
+    (entry,) = company.desk.get("/api/audit")["items"]
+    assert (entry["act"], entry["outcome"]) == ("block", "administrators_only")
