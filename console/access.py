@@ -57,13 +57,18 @@ def standing(connection: Connection, caller: Caller, dialog: Place) -> Standing:
     return Standing(
         caller.id,
         on_roster=access.has_seat(connection, caller.id, dialog.open_channel_id),
-        supervises=is_supervisor(caller) and _sees_dialog(connection, caller, dialog.id),
+        supervises=is_supervisor(caller) and _supervises_dialog(connection, caller, dialog.id),
     )
 
 
 def _sees_dialog(connection: Connection, caller: Caller, dialog_id: int) -> bool:
     sight = sight_of(connection, caller)
     return sight is None or access.sees_dialog(connection, sight, dialog_id)
+
+
+def _supervises_dialog(connection: Connection, caller: Caller, dialog_id: int) -> bool:
+    sight = sight_of(connection, caller)
+    return sight is None or access.supervises_dialog(connection, sight, dialog_id)
 
 
 def _out_of_scope(what: str) -> ProblemError:

@@ -217,6 +217,22 @@ def test_what_each_is_to_a_dialog(company: Company) -> None:
     assert standing("service", "of cem") == Standing(None, False, True)
 
 
+@pytest.mark.parametrize("act", ["take", "transfer", "close", "spam", "pin"])
+def test_who_once_had_a_dialog_does_not_supervise_it(company: Company, act: str) -> None:
+    """D10: a supervisor who had a dialog of the chat may look at it; it is with one of another department by now."""
+    desk, dialog_id = company.desk, company.dialogs["of cem"]
+    desk.rows(
+        "INSERT INTO events (dialog_id, actor, cause, became, operator_id) VALUES (%s, 'system', 'D2', 'assigned', %s)",
+        dialog_id,
+        company.operators["sue"],
+    )
+    sue = company.client("sue")
+    assert sue.get(f"/api/dialogs/{dialog_id}").status_code == 200
+    refused = sue.post(f"/api/dialogs/{dialog_id}/{act}", json={"backlog": True} if act == "transfer" else None)
+    assert (refused.status_code, problem_of(refused)["reason"]) == (409, "taken" if act == "take" else "not_yours")
+    assert desk.get(f"/api/dialogs/{dialog_id}")["operator"]["name"] == "cem"
+
+
 ACTS: dict[str, tuple[str, Any]] = {
     "accept": ("accept", None),
     "skip": ("skip", None),
