@@ -1,6 +1,6 @@
 """Scopes: what a caller sees, and what he is to a dialog."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from console.problems import ProblemError
@@ -41,6 +41,14 @@ def check_chats(connection: Connection, caller: Caller, chat_ids: Collection[int
     sight = sight_of(connection, caller)
     if sight is not None and not access.sees_chats(connection, sight, chat_ids):
         raise _out_of_scope("chat")
+
+
+def check_target(connection: Connection, caller: Caller, target: Mapping[str, int]) -> None:
+    """That the dialog or the chat of an act is in the caller's scope. Raises ProblemError (out_of_scope)."""
+    if "dialog_id" in target:
+        check_dialog(connection, caller, target["dialog_id"])
+    if "chat_id" in target:
+        check_chats(connection, caller, [target["chat_id"]])
 
 
 def check_waiting(connection: Connection, caller: Caller, open_channel_id: int) -> None:

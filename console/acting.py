@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from starlette.datastructures import MutableHeaders
 
 from config.topology import Step
+from console.access import check_target
 from console.auditing import enter_done, refusals_audited, repeated
 from console.dependencies import Dependencies, Needs
 from console.problems import ProblemError
@@ -36,14 +37,15 @@ class Asked:
     """An act that is asked for.
 
     caller: as he was let in; while the act works, as he is in its transaction. actor: as histories and the audit
-    name him, with the person for whom a service acts. details: for the audit; ids, counts and reasons, never a
-    customer's words. The act may add to them. key: of the caller, None if he gave none. fingerprint: the same for the
-    same act on the same target with the same body. headers: of the response.
+    name him, with the person for whom a service acts. target: ids of what it is about. details: for the audit; ids,
+    counts and reasons, never a customer's words. The act may add to them. key: of the caller, None if he gave none.
+    fingerprint: the same for the same act on the same target with the same body. headers: of the response.
     """
 
     caller: Caller
     actor: str
     act: str
+    target: Mapping[str, int] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
     key: str | None = None
     fingerprint: bytes = b""
@@ -79,7 +81,7 @@ class Request:
         asked_for = orjson.dumps([act, details, said], option=orjson.OPT_SORT_KEYS)
         fingerprint = hmac.new(self.secret, asked_for, hashlib.sha256).digest()
         actor = actor or actor_of(self.caller)
-        return Asked(self.caller, actor, act, details, self.key, fingerprint, self.headers)
+        return Asked(self.caller, actor, act, target or {}, details, self.key, fingerprint, self.headers)
 
 
 def _request(
@@ -105,6 +107,7 @@ def carry_out(
     asked: Asked,
     work: Callable[[Connection], Done],
     show: Callable[[Connection, Mapping[str, int]], R],
+    may_see: Callable[[Connection, Mapping[str, int]], object] = lambda _connection, _ids: None,
 ) -> R:
     """Do an act, or find it done already under its key; returns what `show` gives for the ids of what came of it.
 
@@ -114,12 +117,13 @@ def carry_out(
     work: locks, checks and changes. Raises ActRefusedError and ProblemError, upon which nothing is changed, the refusal
     is in the audit, and the key is free: the same act is decided anew. show: the thing as it is now, in the same
     transaction; an act that was done before changes nothing and is not audited again. Both are called again after a
-    deadlock.
+    deadlock. may_see: for what was done before, and given its ids, besides the scope of a dialog or a chat: it may
+    be none of the caller's business by now.
 
     Raises ProblemError (idempotency_key_reused) if something else was done under the key, and (unknown_token) if the
     caller's token is void.
     """
-    shown, hints = _carry_out(needs, asked, work, show)
+    shown, hints = _carry_out(needs, asked, work, show, may_see)
     for step in sorted(hints):
         needs.hint(step)
     return shown
@@ -131,6 +135,7 @@ def _carry_out(
     asked: Asked,
     work: Callable[[Connection], Done],
     show: Callable[[Connection, Mapping[str, int]], R],
+    may_see: Callable[[Connection, Mapping[str, int]], object],
 ) -> tuple[R, frozenset[Step]]:
     with (
         refusals_audited(needs.database, asked.actor, asked.act, asked.details),
@@ -139,6 +144,8 @@ def _carry_out(
         before = _done_before(connection, asked)
         asked.caller = read_again(connection, asked.caller)
         if before is not None:
+            check_target(connection, asked.caller, asked.target)
+            may_see(connection, before)
             shown = show(connection, before)
             asked.headers[REPLAYED] = "true"
             return shown, frozenset()

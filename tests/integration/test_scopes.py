@@ -233,6 +233,26 @@ def test_who_once_had_a_dialog_does_not_supervise_it(company: Company, act: str)
     assert desk.get(f"/api/dialogs/{dialog_id}")["operator"]["name"] == "cem"
 
 
+def test_a_repeated_act_shows_nothing_that_is_out_of_scope_by_now(company: Company) -> None:
+    """Under the key of an act that was done: to whom it has gone meanwhile is none of the caller's business."""
+    desk, dialog_id = company.desk, company.dialogs["of ann"]
+    sue, key = company.client("sue"), {"idempotency-key": "k-1"}
+    assert sue.post(f"/api/dialogs/{dialog_id}/pin", headers=key).status_code == 200
+    leave = f"/api/operators/{company.operators['ann']}/leaves"
+    days = {"from": "2091-01-01T00:00:00Z", "until": "2091-01-02T00:00:00Z"}
+    leave_id = sue.post(leave, headers=key | {"idempotency-key": "k-2"}, json=days).json()["id"]
+    assert sue.post(f"/api/leaves/{leave_id}/end", headers={"idempotency-key": "k-3"}).status_code == 200
+    desk.rows("DELETE FROM department_supervisors")
+    for path, number, body in (
+        (f"/api/dialogs/{dialog_id}/pin", "k-1", None),
+        (leave, "k-2", days),
+        (f"/api/leaves/{leave_id}/end", "k-3", None),
+    ):
+        refused = sue.post(path, headers={"idempotency-key": number}, json=body)
+        assert (refused.status_code, problem_of(refused)["reason"]) == (403, "out_of_scope"), path
+    assert desk.get("/api/audit")["items"][0]["outcome"] == "out_of_scope"
+
+
 ACTS: dict[str, tuple[str, Any]] = {
     "accept": ("accept", None),
     "skip": ("skip", None),
