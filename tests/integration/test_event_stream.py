@@ -145,9 +145,11 @@ def test_the_tail_serves_as_much_as_it_remembers(
     pages: list[Position] = []
     page = streams.Streams.page
 
-    async def counted(self: streams.Streams, after: Position) -> following.Page:
+    async def counted(
+        self: streams.Streams, after: Position, follower: streams.Follower
+    ) -> tuple[following.Page, streams.Interest | None]:
         pages.append(after)
-        return await page(self, after)
+        return await page(self, after, follower)
 
     with desk.following() as keeper, desk.following() as screen:
         screen.close()
@@ -417,6 +419,56 @@ def test_a_token_that_is_void_loses_its_stream(desk: StreamedDesk, monkeypatch: 
         for token in ("token of ann", "token of ben"):
             with desk.screen(token, ann.last_id) as refused:
                 assert refused.status == 401
+
+
+@pytest.mark.parametrize("change", ["dismissed", "another token", "put on a roster"])
+def test_who_catches_up_is_asked_for_again_with_every_page(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Whoever is a long way behind sees nothing more once his token is void, or he sees other things."""
+    monkeypatch.setattr(streams, "PAGE", 5)
+    with StreamedDesk(database_url, instances=2) as desk:
+        ann = desk.operator("ann")
+        shop = desk.open_channel()
+        with desk.following("token of ann") as screen:
+            assert screen.saw("hello")
+        desk.log(*(message(n, ann) for n in range(100)))
+        page = streams.Streams.page
+        pages = []
+
+        async def slow(
+            self: streams.Streams, after: Position, follower: streams.Follower
+        ) -> tuple[following.Page, streams.Interest | None]:
+            pages.append(after)
+            if len(pages) == 3:
+                if change == "dismissed":
+                    desk.execute("UPDATE operators SET dismissed_at = now() WHERE name = 'ann'")
+                elif change == "another token":
+                    desk.execute("UPDATE operators SET token_hash = %s WHERE name = 'ann'", hash_token("another"))
+                else:
+                    desk.seat(shop, ann)
+            return await page(self, after, follower)
+
+        monkeypatch.setattr(streams.Streams, "page", slow)
+        with desk.screen("token of ann", screen.last_id, instance=1) as behind:
+            assert behind.is_ended()
+            assert behind.dialogs() == list(range(10))
+        with desk.screen("token of ann", behind.last_id, instance=1) as again:
+            if change == "put on a roster":
+                assert again.saw("reset")
+            else:
+                assert again.status == 401
+
+
+@pytest.mark.parametrize("written", ["Bearer  {}", "bearer {}", "BEARER   {}"])
+def test_a_token_is_read_as_everywhere(desk: StreamedDesk, written: str) -> None:
+    """However many spaces stand before it: whoever is let in has a stream."""
+    desk.operator("ann")
+    for token in (SERVICE_TOKEN, "token of ann"):
+        headers = {"authorization": written.format(token)}
+        url = f"{desk.urls[0]}/api/events"
+        with httpx.stream("GET", url, headers=headers, trust_env=False, timeout=10) as response:
+            assert response.status_code == 200, written
 
 
 # Limits, and the end
