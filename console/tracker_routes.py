@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
+from console import access
 from console import tracking as acts
 from console.auditing import Check
 from console.dependencies import Needs
@@ -70,30 +71,40 @@ def get_provenance(needs: Needs, caller: AnyCaller, card_id: RowId) -> Provenanc
 
 @router.patch("/cards/{card_id}")
 def rename(needs: Needs, caller: AnyCaller, card_id: RowId, body: Renaming) -> Card:
-    """Name a card."""
+    """Name a card, one of whose customer's chats is in scope."""
     _visible(needs, card_id)
-    acts.rename(needs.database, _actor(caller, body), card_id, body.name)
+    acts.rename(needs.database, _actor(caller, body), card_id, body.name, check=_within(caller, card_id))
     return _card(needs, card_id)
 
 
 @router.post("/cards/{card_id}/identifiers")
 def enter_identifier(needs: Needs, caller: AnyCaller, card_id: RowId, body: GivenIdentifier) -> Card:
-    """Enter a phone or an e-mail; it matches later chats as a typed one does. Refused: blocked, deal."""
+    """Enter a phone or an e-mail; it matches later chats as a typed one does. Refused: blocked, deal.
+
+    One of the customer's chats must be in scope: what is entered may bind a chat of the caller's own to the card, and
+    so opens the customer's history.
+    """
     _visible(needs, card_id)
-    acts.enter_identifier(needs.database, _actor(caller, body), card_id, entered(body.identifier, body.region))
+    acts.enter_identifier(
+        needs.database,
+        _actor(caller, body),
+        card_id,
+        entered(body.identifier, body.region),
+        check=_within(caller, card_id),
+    )
     return _card(needs, card_id)
 
 
 @router.post("/cards/{card_id}/identifiers/remove")
 def remove_identifier(needs: Needs, caller: AnyCaller, card_id: RowId, body: GivenIdentifier) -> Card:
-    """Delete an identifier from the card; a first phone stays remembered (T5).
+    """Delete an identifier from the card; a first phone stays remembered (T5). One of its chats must be in scope.
 
     Refused: not_on_card, ambiguous, deal.
     """
     _visible(needs, card_id)
-    actor, keys = _actor(caller, body), keys_of(body.identifier, body.region)
-    key = key_on_card(needs.database, actor, "remove_identifier", card_id, keys)
-    acts.remove_identifier(needs.database, actor, card_id, key)
+    actor, keys, check = _actor(caller, body), keys_of(body.identifier, body.region), _within(caller, card_id)
+    key = key_on_card(needs.database, actor, "remove_identifier", card_id, keys, check)
+    acts.remove_identifier(needs.database, actor, card_id, key, check=check)
     return _card(needs, card_id)
 
 
@@ -102,7 +113,7 @@ def detach_identifier(needs: Needs, caller: AdministratorOnly, card_id: RowId, b
     """A wrong number: off the card for ever, its memory too (T5). Refused: not_on_card, ambiguous, deal."""
     _visible(needs, card_id)
     actor, keys = _actor(caller, body), keys_of(body.identifier, body.region)
-    key = key_on_card(needs.database, actor, "detach", card_id, keys)
+    key = key_on_card(needs.database, actor, "detach", card_id, keys, _still(caller))
     acts.detach_identifier(needs.database, actor, card_id, key, body.reason, check=_still(caller))
     return _card(needs, card_id)
 
@@ -247,6 +258,17 @@ def _actor(caller: Caller, body: Act) -> str:
 def _still(caller: Caller) -> Check:
     """That he is an administrator when his act begins, as he was when he was let in."""
     return lambda connection: check_administrator(read_again(connection, caller))
+
+
+def _within(caller: Caller, card_id: int) -> Check:
+    """That one of the chats of the card's customer is in his scope when his act begins."""
+
+    def check(connection: Connection) -> None:
+        found = _find(connection, card_id, provisional_too=False)
+        now = read_again(connection, caller)
+        access.check_chats(connection, now, cards.chats_of_customer(connection, found))
+
+    return check
 
 
 def _find(connection: Connection, card_id: int, *, provisional_too: bool) -> FoundCard:

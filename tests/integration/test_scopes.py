@@ -179,6 +179,34 @@ def test_what_waits_is_shown_to_whose_reach_it_is_in(company: Company) -> None:
     assert company.client("sue").get("/api/open-channels/3/backlog").status_code == 403, "support is none of hers"
 
 
+EDITS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("PATCH", "", {"name": "Mr Nobody"}),
+    ("POST", "/identifiers", {"identifier": "+49 171 2345678"}),
+    ("POST", "/identifiers/remove", {"identifier": "four@shop-mail.de"}),
+)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), EDITS)
+def test_a_card_is_edited_by_whoever_has_one_of_its_chats_in_scope(
+    company: Company, method: str, path: str, body: dict[str, str]
+) -> None:
+    """An identifier on a foreign card would bind a chat of one's own to it, and open its customer's history."""
+    desk = company.desk
+    card_id = desk.get(f"/api/dialogs/{company.dialogs['of cem']}")["card_id"]
+    entered = {"identifier": "four@shop-mail.de"}
+    assert desk.service.post(f"/api/cards/{card_id}/identifiers", json=entered).status_code == 200
+    before = desk.get(f"/api/cards/{card_id}")
+    for who in ("ann", "ben", "sue", "far", "meg"):
+        refused = company.client(who).request(method, f"/api/cards/{card_id}{path}", json=body)
+        assert (refused.status_code, problem_of(refused)["reason"]) == (403, "out_of_scope"), who
+    assert desk.get(f"/api/cards/{card_id}") == before
+    assert [entry["outcome"] for entry in desk.get("/api/audit")["items"]] == [*["out_of_scope"] * 5, "done"]
+    for who in ("cem", "adm"):
+        done = company.client(who).request(method, f"/api/cards/{card_id}{path}", json=body)
+        assert done.is_success or problem_of(done)["reason"] == "not_on_card", who
+    assert desk.get(f"/api/cards/{card_id}") != before
+
+
 def test_unknown_is_told_before_scope(company: Company) -> None:
     """What there is not is 404 for everybody."""
     for path in ("dialogs/999", "chats/999", "chats/999/history", "cards/999/history"):
