@@ -11,7 +11,7 @@ from config.masking import MASK, mask_text
 from console.problems import ProblemError
 from crm_store import audit
 from crm_store.database import Connection, Database
-from crm_store.errors import DeadlockError
+from crm_store.errors import DeadlockError, RowRefusedError
 from tracker.dialogs import ActRefusedError
 
 MOST_TRIES = 5
@@ -72,9 +72,11 @@ def refusals_audited(database: Database, actor: str, act: str, details: Mapping[
     """An act that is refused in the block is entered with the reason, in a transaction of its own."""
     try:
         yield
-    except (ActRefusedError, ProblemError) as refused:
+    except (ActRefusedError, ProblemError, RowRefusedError) as refused:
         with database.transaction() as connection:
             audit.enter(connection, actor, act, refused.reason, _masked(details))
+        if isinstance(refused, ProblemError):
+            refused.audited = True
         raise
 
 

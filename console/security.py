@@ -7,10 +7,10 @@ import hmac
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from console.dependencies import Needs
+from console.dependencies import Dependencies, Needs
 from console.problems import ProblemError
 from crm_store import desks
 from crm_store.database import Connection
@@ -47,6 +47,15 @@ def actor_of(caller: Caller) -> str:
     return f"operator:{caller.id}" if isinstance(caller, Operator) else "service"
 
 
+def actor_for(caller: Caller, by: str | None) -> str:
+    """Who acts for whom: a service may name the person. Raises ProblemError (bad_by)."""
+    if by is None:
+        return actor_of(caller)
+    if isinstance(caller, Operator):
+        raise ProblemError(422, "bad_by", "an operator acts as himself: leave `by` out")
+    return f"{actor_of(caller)}:{by}"
+
+
 def is_administrator(caller: Caller) -> bool:
     """Whether he may decide about customers and operators."""
     return isinstance(caller, Service) or caller.role is Role.ADMINISTRATOR
@@ -60,7 +69,15 @@ def is_supervisor(caller: Caller) -> bool:
 _bearer = HTTPBearer(auto_error=False, description="The service token, or an operator's token.")
 
 
-def _caller(needs: Needs, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+def _caller(
+    request: Request, needs: Needs, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Caller:
+    caller = _known(needs, credentials)
+    request.state.actor = actor_of(caller)
+    return caller
+
+
+def _known(needs: Dependencies, credentials: HTTPAuthorizationCredentials | None) -> Caller:
     if credentials is None:
         raise _unauthorized("no_token", "send `Authorization: Bearer <token>`", "Bearer")
     token_hash = hash_token(credentials.credentials)

@@ -32,8 +32,10 @@ class Company:
     operators: dict[str, int]
 
     def client(self, who: str) -> httpx.Client:
-        """Calls as somebody; `service` is the service."""
-        return self.desk.with_token(SERVICE_TOKEN) if who == "service" else self.desk.as_operator(who)
+        """Calls as somebody; `service` is the service, nobody has no token."""
+        if who in ("", "service"):
+            return self.desk.with_token(SERVICE_TOKEN if who else "")
+        return self.desk.as_operator(who)
 
 
 @pytest.fixture
@@ -402,3 +404,41 @@ def test_a_role_that_is_taken_away_while_an_act_is_on_its_way_is_gone(
     assert "spam@example.org" not in str(company.desk.get("/api/tracker/blocked"))
     (entry,) = company.desk.get("/api/audit")["items"]
     assert (entry["act"], entry["outcome"]) == ("block", "administrators_only")
+
+
+def test_who_wants_to_do_what_he_may_not_is_in_the_audit_once(company: Company) -> None:
+    """Whether he is stopped before the act has begun or in it; look-ups and strangers are not."""
+    ids = company.operators
+    merging = {"card_id": 1, "other_id": 2, "reason": "x"}
+    blocking = {"value": "a@shop-mail.de", "reason": "x", "by": "Somebody"}
+    table: tuple[tuple[str, str, Any, str, str, dict[str, int]], ...] = (
+        ("ann", "/api/tracker/merges", merging, "merge", "administrators_only", {}),
+        (
+            "sue",
+            "/api/cards/1/detach",
+            {"identifier": "x", "reason": "x"},
+            "detach",
+            "administrators_only",
+            {"card_id": 1},
+        ),
+        ("service", "/api/dialogs/4/accept", None, "accept", "operator_only", {"dialog_id": 4}),
+        ("service", "/api/operator/workday/start", None, "workday_start", "operator_only", {}),
+        ("adm", "/api/tracker/blocked", blocking, "block", "bad_by", {}),
+        ("adm", "/api/dialogs/4/close", {"by": "Somebody"}, "close", "bad_by", {"dialog_id": 4}),
+        ("ann", "/api/operators/2/dismiss", None, "dismiss", "administrators_only", {"operator_id": 2}),
+    )
+    for who, path, body, act, reason, details in table:
+        refused = company.client(who).post(path, json=body)
+        assert problem_of(refused)["reason"] == reason, path
+        entries = company.desk.rows("DELETE FROM audit RETURNING actor, act, outcome, details")
+        actor = "service" if who == "service" else f"operator:{ids[who]}"
+        assert entries == [(actor, act, reason, details)], path
+    assert company.client("ann").get("/api/audit").status_code == 403
+    assert company.client("").request("POST", "/api/tracker/merges", json=merging).status_code == 401
+    assert company.desk.value("SELECT count(*) FROM audit") == 0
+
+
+def test_a_path_has_no_slash_at_its_end(company: Company) -> None:
+    """It is no other path, to which a client might be sent with another host or scheme."""
+    response = company.client("ann").get("/api/dialogs/")
+    assert (response.status_code, problem_of(response)["reason"]) == (404, "not_found")
