@@ -3,7 +3,6 @@
 Lock order: the idempotency key, then what the act locks.
 """
 
-import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
@@ -18,9 +17,10 @@ from starlette.datastructures import MutableHeaders
 from config.topology import Step
 from console.access import check_target
 from console.auditing import enter_done, refusals_audited, repeated
-from console.dependencies import Dependencies, Needs
+from console.dependencies import Dependencies
 from console.problems import ProblemError
-from console.security import AnyCaller, Caller, actor_of, read_again
+from console.security import AnyCaller, Caller, actor_for, actor_of, read_again
+from console.tracker_bodies import Act
 from crm_store import idempotency
 from crm_store.database import Connection
 
@@ -67,25 +67,22 @@ class Request:
     caller: Caller
     key: str | None
     headers: MutableHeaders
-    secret: bytes = field(repr=False)
 
-    def to(
-        self, act: str, target: Mapping[str, int] | None = None, body: BaseModel | None = None, actor: str | None = None
-    ) -> Asked:
-        """The act on a target. body: as validated, so that its layout does not count. actor: if not the caller's own.
+    def to(self, act: str, target: Mapping[str, int] | None = None, body: BaseModel | None = None) -> Asked:
+        """The act on a target. body: as validated, so that its layout does not count; it may say for whom.
 
-        Nothing of the body is kept but its fingerprint.
+        Nothing of the body is kept but its fingerprint, and that only under a key. Raises ProblemError (bad_by).
         """
         details = dict(target or {})
         said = body.model_dump(mode="json") if body is not None else None
         asked_for = orjson.dumps([act, details, said], option=orjson.OPT_SORT_KEYS)
-        fingerprint = hmac.new(self.secret, asked_for, hashlib.sha256).digest()
-        actor = actor or actor_of(self.caller)
+        # By the caller's own key, of which nothing but a hash is kept: it outlives every token.
+        fingerprint = b"" if self.key is None else hmac.digest(self.key.encode(), asked_for, "sha256")
+        actor = actor_for(self.caller, body.by if isinstance(body, Act) else None)
         return Asked(self.caller, actor, act, target or {}, details, self.key, fingerprint, self.headers)
 
 
 def _request(
-    needs: Needs,
     caller: AnyCaller,
     response: Response,
     idempotency_key: Annotated[
@@ -95,7 +92,7 @@ def _request(
 ) -> Request:
     if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
         raise ProblemError(422, "bad_idempotency_key", "`Idempotency-Key` has 1 to 255 printable ASCII characters")
-    return Request(caller, idempotency_key, response.headers, needs.service_token_hash)
+    return Request(caller, idempotency_key, response.headers)
 
 
 Asking = Annotated[Request, Depends(_request)]

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 import psycopg
@@ -45,6 +45,7 @@ class Acts:
     works: int = 0
     refusals: int = 0
     deadlocks: int = 0
+    app: FastAPI = field(default_factory=FastAPI)
     callers: list[Caller] = field(default_factory=list)
     entered: threading.Event = field(default_factory=threading.Event)
     may_go_on: threading.Event = field(default_factory=threading.Event)
@@ -97,7 +98,7 @@ def acts(database_url: str) -> Iterator[Acts]:
     """See Acts; two operators have the tokens `ann` and `ben`."""
     made = Acts(database_url)
     made.may_go_on.set()
-    app = FastAPI()
+    app = made.app
     problems.install(app)
 
     @app.post("/desks/{desk_id}")
@@ -142,6 +143,7 @@ def test_a_key_stands_for_one_act_on_one_target_with_one_body(acts: Acts) -> Non
     assert acts.works == 1
     assert [entry[2] for entry in acts.audit()] == ["done", *["idempotency_key_reused"] * 2]
     ((kept,),) = acts.rows("SELECT idempotency_keys::text FROM idempotency_keys")
+    assert "k-1" not in str(kept)
     assert "desk" not in str(kept).replace("department_id", "")
 
 
@@ -154,6 +156,22 @@ def test_a_key_is_its_callers_own(acts: Acts) -> None:
         ("operator:2",),
         ("service",),
     ]
+
+
+def test_a_key_outlives_the_token(acts: Acts) -> None:
+    """The service's token is replaced while the answer to an act is on its way."""
+    acts.post("front", "k-1")
+    acts.app.state.needs = replace(acts.app.state.needs, service_token_hash=hash_token("another"))
+    again = acts.post("front", "k-1", "another")
+    assert (again.status_code, again.headers[REPLAYED]) == (200, "true")
+    assert problem_of(acts.post("back", "k-1", "another"))["reason"] == "idempotency_key_reused"
+
+
+def test_what_postgresql_refuses_is_in_the_audit(acts: Acts) -> None:
+    """As every other refusal."""
+    refused = acts.post("fr\0nt")
+    assert (refused.status_code, problem_of(refused)["reason"]) == (422, "refused_by_database")
+    assert acts.audit() == [("service", "make", "refused_by_database", {"desk_id": 1})]
 
 
 def test_a_refused_act_leaves_its_key_free(acts: Acts) -> None:
@@ -274,13 +292,15 @@ def test_keys_are_forgotten_after_a_day(acts: Acts) -> None:
     """The oldest first, some at a time; afterwards the key is free."""
     for number in range(4):
         acts.post(f"desk {number}", f"k-{number}")
-    old = "UPDATE idempotency_keys SET at = now() - interval '25 hours' - right(key, 1)::int * interval '1 hour'"
-    acts.rows(f"{old} WHERE key <> 'k-0' RETURNING key")
+    its_id = "(result ->> 'department_id')::int"
+    old = f"UPDATE idempotency_keys SET at = now() - interval '25 hours' - {its_id} * interval '1 hour'"
+    acts.rows(f"{old} WHERE {its_id} <> 1 RETURNING key")
     with Database(DatabaseOptions(acts.url, "test")) as database:
         forgotten = []
         for _ in range(3):
             with database.transaction() as connection:
                 forgotten.append(idempotency.forget(connection, 24, 2))
     assert forgotten == [2, 1, 0]
-    assert acts.rows("SELECT key FROM idempotency_keys") == [("k-0",)]
+    assert acts.rows("SELECT result FROM idempotency_keys") == [({"department_id": 1},)]
+    assert REPLAYED in acts.post("desk 0", "k-0").headers
     assert REPLAYED not in acts.post("desk 9", "k-1").headers
