@@ -1,6 +1,7 @@
 """GET /api/events: what happens, once each and in order, to whom it concerns, whatever goes away meanwhile (S1)."""
 
 import random
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import orjson
 import psycopg
 import pytest
 
-from console import event_frames, event_routes, streams
+from console import event_frames, event_routes, serving, streams
 from crm_store import following
 from crm_store.events import Event
 from crm_store.following import Position
@@ -292,6 +293,33 @@ def test_a_screen_that_does_not_read_is_closed_and_loses_nothing(
         assert 0 < len(slow.dialogs()) < total
     with desk.screen(last_id=slow.last_id) as again:
         assert wait_for(lambda: slow.dialogs() + again.dialogs() == list(range(total)))
+
+
+def test_the_connection_of_who_never_reads_is_given_up(desk: StreamedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written to it will never be read, so waiting for that before it is closed would be for ever."""
+    monkeypatch.setattr(streams, "BUFFER", 20)
+    monkeypatch.setattr(streams, "PAGE", 20)
+    monkeypatch.setattr(streams, "POLL", 0.001)
+    monkeypatch.setattr(serving, "LINGER", 0.2)
+    lost: list[object] = []
+    connection_lost = serving.ClosingProtocol.connection_lost
+
+    def noted(self: serving.ClosingProtocol, error: Exception | None) -> None:
+        lost.append(self.client)
+        connection_lost(self, error)
+
+    monkeypatch.setattr(serving.ClosingProtocol, "connection_lost", noted)
+    wide = {"ids": list(range(20_000))}
+    url = httpx.URL(desk.urls[0])
+    request = f"GET /api/events HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {SERVICE_TOKEN}\r\n\r\n"
+    with desk.following() as other, socket.create_connection((url.host, url.port)) as deaf:
+        deaf.sendall(request.encode())
+        deaf.recv(1)
+        for n in range(200):
+            desk.log(Event(n, 1, "system", "kept", details=wide))
+            assert other.has(n + 2)
+        assert wait_for(lambda: deaf.getsockname() in lost)
+        assert not other.ended
 
 
 def test_without_postgresql_it_stays_open_and_loses_nothing(
