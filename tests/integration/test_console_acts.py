@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psycopg
 import pytest
 
 from config.topology import Step
@@ -320,3 +321,13 @@ def test_a_leave_is_from_one_written_time_to_another(desk: Desk, wrong: object) 
     refused = desk.service.post(path, json={"from": wrong, "until": "2092-01-01T00:00:00Z"})
     assert (refused.status_code, problem_of(refused)["reason"]) == (422, "invalid_request")
     assert desk.service.post(path, json={"from": "2091-01-01T00:00Z", "until": "2092-01-01T00:00:00.5+0200"}).is_success
+
+
+def test_a_foreign_skip_waits_for_nobody(desk: Desk) -> None:
+    """D5: it is refused before anything is locked, so it neither waits for the distribution nor holds it up."""
+    desk.open_channel("desk", [desk.operator("ann"), desk.operator("ben", online=False)])
+    dialog_id = desk.dialog("desk-telegram", "chat-1")
+    with psycopg.connect(desk.url) as locking:
+        locking.execute("SELECT FROM chats FOR UPDATE")
+        locking.execute("SELECT FROM open_channels FOR UPDATE")
+        assert desk.refusal("ben", f"/api/dialogs/{dialog_id}/skip") == "not_yours"
