@@ -1,6 +1,6 @@
 """Scopes: what a caller sees, and what he is to a dialog."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from console.problems import ProblemError
@@ -43,6 +43,14 @@ def check_chats(connection: Connection, caller: Caller, chat_ids: Collection[int
         raise _out_of_scope("chat")
 
 
+def check_target(connection: Connection, caller: Caller, target: Mapping[str, int]) -> None:
+    """That the dialog or the chat of an act is in the caller's scope. Raises ProblemError (out_of_scope)."""
+    if "dialog_id" in target:
+        check_dialog(connection, caller, target["dialog_id"])
+    if "chat_id" in target:
+        check_chats(connection, caller, [target["chat_id"]])
+
+
 def check_waiting(connection: Connection, caller: Caller, open_channel_id: int) -> None:
     """That what waits in an open channel is in the caller's scope. Raises ProblemError (out_of_scope)."""
     sight = sight_of(connection, caller)
@@ -57,13 +65,18 @@ def standing(connection: Connection, caller: Caller, dialog: Place) -> Standing:
     return Standing(
         caller.id,
         on_roster=access.has_seat(connection, caller.id, dialog.open_channel_id),
-        supervises=is_supervisor(caller) and _sees_dialog(connection, caller, dialog.id),
+        supervises=is_supervisor(caller) and _supervises_dialog(connection, caller, dialog.id),
     )
 
 
 def _sees_dialog(connection: Connection, caller: Caller, dialog_id: int) -> bool:
     sight = sight_of(connection, caller)
     return sight is None or access.sees_dialog(connection, sight, dialog_id)
+
+
+def _supervises_dialog(connection: Connection, caller: Caller, dialog_id: int) -> bool:
+    sight = sight_of(connection, caller)
+    return sight is None or access.supervises_dialog(connection, sight, dialog_id)
 
 
 def _out_of_scope(what: str) -> ProblemError:

@@ -3,7 +3,6 @@
 Lock order: the idempotency key, then what the act locks.
 """
 
-import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
@@ -16,10 +15,12 @@ from pydantic import BaseModel
 from starlette.datastructures import MutableHeaders
 
 from config.topology import Step
+from console.access import check_target
 from console.auditing import enter_done, refusals_audited, repeated
-from console.dependencies import Dependencies, Needs
+from console.dependencies import Dependencies
 from console.problems import ProblemError
-from console.security import AnyCaller, Caller, actor_of
+from console.security import AnyCaller, Caller, actor_for, actor_of, read_again
+from console.tracker_bodies import Act
 from crm_store import idempotency
 from crm_store.database import Connection
 
@@ -31,11 +32,12 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     """An act that is asked for.
 
-    actor: as histories and the audit name him, with the person for whom a service acts. details: for the audit; ids,
+    caller: as he was let in; while the act works, as he is in its transaction. actor: as histories and the audit
+    name him, with the person for whom a service acts. target: ids of what it is about. details: for the audit; ids,
     counts and reasons, never a customer's words. The act may add to them. key: of the caller, None if he gave none.
     fingerprint: the same for the same act on the same target with the same body. headers: of the response.
     """
@@ -43,6 +45,7 @@ class Asked:
     caller: Caller
     actor: str
     act: str
+    target: Mapping[str, int] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
     key: str | None = None
     fingerprint: bytes = b""
@@ -64,25 +67,22 @@ class Request:
     caller: Caller
     key: str | None
     headers: MutableHeaders
-    secret: bytes = field(repr=False)
 
-    def to(
-        self, act: str, target: Mapping[str, int] | None = None, body: BaseModel | None = None, actor: str | None = None
-    ) -> Asked:
-        """The act on a target. body: as validated, so that its layout does not count. actor: if not the caller's own.
+    def to(self, act: str, target: Mapping[str, int] | None = None, body: BaseModel | None = None) -> Asked:
+        """The act on a target. body: as validated, so that its layout does not count; it may say for whom.
 
-        Nothing of the body is kept but its fingerprint.
+        Nothing of the body is kept but its fingerprint, and that only under a key. Raises ProblemError (bad_by).
         """
         details = dict(target or {})
         said = body.model_dump(mode="json") if body is not None else None
         asked_for = orjson.dumps([act, details, said], option=orjson.OPT_SORT_KEYS)
-        fingerprint = hmac.new(self.secret, asked_for, hashlib.sha256).digest()
-        actor = actor or actor_of(self.caller)
-        return Asked(self.caller, actor, act, details, self.key, fingerprint, self.headers)
+        # By the caller's own key, of which nothing but a hash is kept: it outlives every token.
+        fingerprint = b"" if self.key is None else hmac.digest(self.key.encode(), asked_for, "sha256")
+        actor = actor_for(self.caller, body.by if isinstance(body, Act) else None)
+        return Asked(self.caller, actor, act, target or {}, details, self.key, fingerprint, self.headers)
 
 
 def _request(
-    needs: Needs,
     caller: AnyCaller,
     response: Response,
     idempotency_key: Annotated[
@@ -92,7 +92,7 @@ def _request(
 ) -> Request:
     if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
         raise ProblemError(422, "bad_idempotency_key", "`Idempotency-Key` has 1 to 255 printable ASCII characters")
-    return Request(caller, idempotency_key, response.headers, needs.service_token_hash)
+    return Request(caller, idempotency_key, response.headers)
 
 
 Asking = Annotated[Request, Depends(_request)]
@@ -104,17 +104,23 @@ def carry_out(
     asked: Asked,
     work: Callable[[Connection], Done],
     show: Callable[[Connection, Mapping[str, int]], R],
+    may_see: Callable[[Connection, Mapping[str, int]], object] = lambda _connection, _ids: None,
 ) -> R:
     """Do an act, or find it done already under its key; returns what `show` gives for the ids of what came of it.
+
+    The caller is read again after the key: who was dismissed meanwhile, or has another role, scope or token, acts as
+    what he is by then, or not at all.
 
     work: locks, checks and changes. Raises ActRefusedError and ProblemError, upon which nothing is changed, the refusal
     is in the audit, and the key is free: the same act is decided anew. show: the thing as it is now, in the same
     transaction; an act that was done before changes nothing and is not audited again. Both are called again after a
-    deadlock.
+    deadlock. may_see: for what was done before, and given its ids, besides the scope of a dialog or a chat: it may
+    be none of the caller's business by now.
 
-    Raises ProblemError (idempotency_key_reused) if something else was done under the key.
+    Raises ProblemError (idempotency_key_reused) if something else was done under the key, and (unknown_token) if the
+    caller's token is void.
     """
-    shown, hints = _carry_out(needs, asked, work, show)
+    shown, hints = _carry_out(needs, asked, work, show, may_see)
     for step in sorted(hints):
         needs.hint(step)
     return shown
@@ -126,13 +132,17 @@ def _carry_out(
     asked: Asked,
     work: Callable[[Connection], Done],
     show: Callable[[Connection, Mapping[str, int]], R],
+    may_see: Callable[[Connection, Mapping[str, int]], object],
 ) -> tuple[R, frozenset[Step]]:
     with (
         refusals_audited(needs.database, asked.actor, asked.act, asked.details),
         needs.database.transaction() as connection,
     ):
         before = _done_before(connection, asked)
+        asked.caller = read_again(connection, asked.caller)
         if before is not None:
+            check_target(connection, asked.caller, asked.target)
+            may_see(connection, before)
             shown = show(connection, before)
             asked.headers[REPLAYED] = "true"
             return shown, frozenset()

@@ -14,6 +14,7 @@ from console.operations import Target
 from console.pages import RowId
 from console.problems import documented
 from console.security import OperatorOnly
+from console.tracker_bodies import Act
 from crm_store.views.dialogs import DialogSummary
 from tracker.cards import CardType
 from tracker.texts import clean_text
@@ -38,10 +39,8 @@ class Answer(BaseModel):
     ]
 
 
-class Transfer(BaseModel):
+class Transfer(Act):
     """Where the dialog goes: one of the three."""
-
-    model_config = ConfigDict(extra="forbid")
 
     operator: PositiveId | None = None
     open_channel: PositiveId | None = None
@@ -61,10 +60,8 @@ class WantedType(StrEnum):
     DEAL = "deal"
 
 
-class WantedCard(BaseModel):
+class WantedCard(Act):
     """What is to be made (C2)."""
-
-    model_config = ConfigDict(extra="forbid")
 
     type: WantedType
 
@@ -114,33 +111,33 @@ def transfer(needs: Needs, asking: Asking, dialog_id: RowId, body: Transfer) -> 
 
 
 @router.post("/dialogs/{dialog_id}/close")
-def close(needs: Needs, asking: Asking, dialog_id: RowId) -> DialogSummary:
+def close(needs: Needs, asking: Asking, dialog_id: RowId, body: Act | None = None) -> DialogSummary:
     """End the dialog; with a closing text it is closing for a while (S4). Refused: not_yours, closed."""
-    return operations.close(needs, asking.to("close", {"dialog_id": dialog_id}), dialog_id)
+    return operations.close(needs, asking.to("close", {"dialog_id": dialog_id}, body or Act()), dialog_id)
 
 
 @router.post("/dialogs/{dialog_id}/spam")
-def spam(needs: Needs, asking: Asking, dialog_id: RowId) -> DialogSummary:
+def spam(needs: Needs, asking: Asking, dialog_id: RowId, body: Act | None = None) -> DialogSummary:
     """Mark the dialog as spam, and end it at once. Refused: not_yours, closed."""
-    return operations.spam(needs, asking.to("spam", {"dialog_id": dialog_id}), dialog_id)
+    return operations.spam(needs, asking.to("spam", {"dialog_id": dialog_id}, body or Act()), dialog_id)
 
 
 @router.post("/dialogs/{dialog_id}/reopen")
-def reopen(needs: Needs, asking: Asking, dialog_id: RowId) -> DialogSummary:
+def reopen(needs: Needs, asking: Asking, dialog_id: RowId, body: Act | None = None) -> DialogSummary:
     """Go on with a dialog that was ended. Refused: open, not_yours, chat_has_dialog, at_limit, at_personal_limit."""
-    return operations.reopen(needs, asking.to("reopen", {"dialog_id": dialog_id}), dialog_id)
+    return operations.reopen(needs, asking.to("reopen", {"dialog_id": dialog_id}, body or Act()), dialog_id)
 
 
 @router.post("/dialogs/{dialog_id}/pin")
-def pin(needs: Needs, asking: Asking, dialog_id: RowId) -> DialogSummary:
+def pin(needs: Needs, asking: Asking, dialog_id: RowId, body: Act | None = None) -> DialogSummary:
     """Keep it with its operator, and open (S3, D11). Refused: not_yours, nobodys, closed."""
-    return operations.pin(needs, asking.to("pin", {"dialog_id": dialog_id}), dialog_id, pinned=True)
+    return operations.pin(needs, asking.to("pin", {"dialog_id": dialog_id}, body or Act()), dialog_id, pinned=True)
 
 
 @router.post("/dialogs/{dialog_id}/unpin")
-def unpin(needs: Needs, asking: Asking, dialog_id: RowId) -> DialogSummary:
+def unpin(needs: Needs, asking: Asking, dialog_id: RowId, body: Act | None = None) -> DialogSummary:
     """Undo a pin. Refused: not_yours, nobodys, closed."""
-    return operations.pin(needs, asking.to("unpin", {"dialog_id": dialog_id}), dialog_id, pinned=False)
+    return operations.pin(needs, asking.to("unpin", {"dialog_id": dialog_id}, body or Act()), dialog_id, pinned=False)
 
 
 @router.post("/chats/{chat_id}/card", status_code=201, responses={200: {"model": MadeCard}})

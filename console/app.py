@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
-from console import acts, event_routes, health, lookups, metrics, presence_routes, problems, tracker_routes
+from console import acts, event_routes, health, lookups, metrics, presence_routes, problems, refusals, tracker_routes
 from console.bodies import BodyLimit
 from console.broker import Broker
 from console.dependencies import Dependencies
@@ -24,12 +24,13 @@ def make_api(dependencies: Dependencies) -> FastAPI:
     """
     broker = Broker(dependencies.hint, dependencies.depths)
     needs = replace(dependencies, hint=broker.hint, depths=broker.depths)
-    app = FastAPI(title="openchannel", version="1", description=DESCRIPTION, redoc_url=None)
+    app = FastAPI(title="openchannel", version="1", description=DESCRIPTION, redoc_url=None, redirect_slashes=False)
     app.state.needs = needs
     app.state.streams = Streams(needs.database)
     app.state.registry = metrics.registry_of(needs)
     app.add_middleware(BodyLimit)
     problems.install(app)
+    refusals.install(app)
     for router in (
         lookups.router,
         tracker_routes.router,

@@ -11,7 +11,7 @@ from config.masking import MASK, mask_text
 from console.problems import ProblemError
 from crm_store import audit
 from crm_store.database import Connection, Database
-from crm_store.errors import DeadlockError
+from crm_store.errors import DeadlockError, RowRefusedError
 from tracker.dialogs import ActRefusedError
 
 MOST_TRIES = 5
@@ -39,14 +39,25 @@ def repeated(act: Callable[P, R]) -> Callable[P, R]:
     return tried
 
 
+Check = Callable[[Connection], object]
+"""Whether the caller may act, asked in the act's own transaction. Raises ProblemError."""
+
+
+def anybody(_connection: Connection) -> None:
+    """The check of acts that do not come over HTTP."""
+
+
 @contextmanager
-def audited(database: Database, actor: str, act: str, details: Mapping[str, Any]) -> Iterator[Connection]:
+def audited(
+    database: Database, actor: str, act: str, details: Mapping[str, Any], check: Check = anybody
+) -> Iterator[Connection]:
     """A transaction that ends in an entry of the audit, with the reason where the act is refused.
 
     details: ids, counts and reasons; may be added to in the block. Phones and e-mails in reasons are masked: the entry
     outlives an erase.
     """
     with refusals_audited(database, actor, act, details), database.transaction() as connection:
+        check(connection)
         yield connection
         enter_done(connection, actor, act, details)
 
@@ -61,9 +72,11 @@ def refusals_audited(database: Database, actor: str, act: str, details: Mapping[
     """An act that is refused in the block is entered with the reason, in a transaction of its own."""
     try:
         yield
-    except (ActRefusedError, ProblemError) as refused:
+    except (ActRefusedError, ProblemError, RowRefusedError) as refused:
         with database.transaction() as connection:
             audit.enter(connection, actor, act, refused.reason, _masked(details))
+        if isinstance(refused, ProblemError):
+            refused.audited = True
         raise
 
 

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Header, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from console import event_frames, streams
+from console.dependencies import Needs
 from console.problems import ProblemError, documented
 from console.security import AnyCaller, Service
 from console.streams import Follower, Opening, Streams
 from crm_store.errors import DatabaseAwayError
 from crm_store.following import LoggedEvent, Position
-from crm_store.secrets import hash_token
 
 router = APIRouter(prefix="/api", tags=["events"], responses=documented(401, 422, 429, 503))
 
@@ -100,11 +100,13 @@ class Screen:
         self._interest = follower.interest
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Whole frames. Goes on until it is cancelled."""
+        """Whole frames. Goes on until it is cancelled, or the follower's stream is to end."""
         yield event_frames.retry() + self._begin()
         if self._last_event_id and self._streams.recent(self._position) is None:
             async for chunk in self._catch_up(None):
                 yield chunk
+            if self._follower.ended.is_set():
+                return
         tail = self._streams.attach(self._follower, self._position, self._read_at)
         recent = self._streams.recent(self._position)
         if recent is not None:
@@ -112,6 +114,8 @@ class Screen:
         else:
             async for chunk in self._catch_up(tail):
                 yield chunk
+            if self._follower.ended.is_set():
+                return
         while True:
             chunk = self._taken()
             if chunk:
@@ -142,14 +146,21 @@ class Screen:
         return b""
 
     async def _catch_up(self, until: Position | None) -> AsyncIterator[bytes]:
-        """From the database up to a position of the tail; until: None for up to the end of the log."""
+        """From the database up to a position of the tail; until: None for up to the end of the log.
+
+        With each page it is read again what the follower sees; if that is no longer so, his stream is ended.
+        """
         while until is None or self._position < until:
             try:
-                page = await self._streams.page(self._position)
+                page, interest = await self._streams.page(self._position, self._follower)
             except DatabaseAwayError:
                 yield event_frames.AWAY
                 await asyncio.sleep(streams.AWAY_PAUSE)
                 continue
+            if interest != self._interest:
+                # Void, or he sees other things: coming again he is told so, and what he may not see he is not shown.
+                self._follower.ended.set()
+                return
             chunk = self._told(page.events)
             self._position = page.end
             if page.last:
@@ -205,13 +216,15 @@ class Screen:
     response_class=Response,
     responses={200: {"description": "Events without end.", "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}},
 )
-async def get_events(request: Request, caller: AnyCaller, last_event_id: _LastEventId = None) -> EventStream:
+async def get_events(
+    request: Request, needs: Needs, caller: AnyCaller, last_event_id: _LastEventId = None
+) -> EventStream:
     """Follow what happens: server-sent events, which go on after `Last-Event-ID`.
 
     First `hello`, or `reset` where it cannot go on after that id: load what the screen shows afresh, then follow.
     """
     of_process: Streams = request.app.state.streams
-    token_hash = hash_token(request.headers["authorization"].partition(" ")[2])
+    token_hash = needs.service_token_hash if isinstance(caller, Service) else caller.token_hash
     return EventStream(of_process, token_hash, last_event_id, service=isinstance(caller, Service))
 
 

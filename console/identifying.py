@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
-from console.auditing import audited
+from console.auditing import Check, anybody, audited
 from console.problems import ProblemError
 from crm_store.database import Database
 from crm_store.views import cards, snapshot
@@ -33,16 +33,16 @@ def keys_of(written: str, region: str | None, kinds: Collection[IdentifierKind] 
 
 
 def key_on_card(
-    database: Database, actor: str, act: str, card_id: int, keys: Collection[IdentifierKey]
+    database: Database, actor: str, act: str, card_id: int, keys: Collection[IdentifierKey], check: Check = anybody
 ) -> IdentifierKey:
     """The one of these that the card's customer has; any, where he has none of them: the act is refused then.
 
-    actor, act: who wants to do what with it, for the audit. Raises ActRefusedError (ambiguous).
+    actor, act: who wants to do what with it, for the audit. check: whether he may. Raises ActRefusedError (ambiguous).
     """
     with snapshot(database) as connection:
         found = cards.held(connection, card_id, keys)
     if len(found) > 1:
-        with audited(database, actor, act, {"card_id": card_id}):
+        with audited(database, actor, act, {"card_id": card_id}, check):
             raise ActRefusedError(
                 "ambiguous", "the card has several identifiers that are written so; begin with + and the country"
             )

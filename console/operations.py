@@ -106,6 +106,9 @@ def skip(needs: Dependencies, asked: Asked, operator: Operator, dialog_id: int) 
     """Let an assigned dialog pass at once (D5)."""
 
     def work(connection: Connection) -> Done:
+        # Before anything is locked or prepared: who skips what is not his holds up nobody.
+        peeked = _show(dialog_id, connection, {})
+        check_skip(peeked.status, peeked.operator.id if peeked.operator else None, operator.id)
         _, open_channel_id = _place(connection, dialog_id, lock_chat=True)
         locked = desks.lock_open_channels(connection, [open_channel_id])
         backlogs = timers.backlogs(connection, [open_channel_id])

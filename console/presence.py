@@ -121,7 +121,10 @@ def give_leave(needs: Dependencies, asked: Asked, operator_id: int, from_at: dat
             raise ActRefusedError("leave_over", "this leave is over already")
         return _settle(connection, asked, operator_id, {"leave_id": leave_id})
 
-    return carry_out(needs, asked, work, lambda connection, ids: _leave(connection, ids["leave_id"]))
+    def may_see(connection: Connection, _ids: Mapping[str, int]) -> None:
+        _check_charge(connection, asked.caller, operator_id)
+
+    return carry_out(needs, asked, work, lambda connection, ids: _leave(connection, ids["leave_id"]), may_see)
 
 
 def end_leave(needs: Dependencies, asked: Asked, leave_id: int) -> OperatorView:
@@ -139,7 +142,10 @@ def end_leave(needs: Dependencies, asked: Asked, leave_id: int) -> OperatorView:
         presence.end_leave(connection, leave_id)
         return _settle(connection, asked, operator_id, {"operator_id": operator_id})
 
-    return carry_out(needs, asked, work, lambda connection, ids: _shown(connection, ids["operator_id"]))
+    def may_see(connection: Connection, ids: Mapping[str, int]) -> None:
+        _check_charge(connection, asked.caller, ids["operator_id"])
+
+    return carry_out(needs, asked, work, lambda connection, ids: _shown(connection, ids["operator_id"]), may_see)
 
 
 def leaves_of(connection: Connection, caller: Caller, operator_id: int) -> list[Leave]:
@@ -156,16 +162,19 @@ def dismiss(needs: Dependencies, asked: Asked, operator_id: int) -> OperatorView
     Raises ProblemError (unknown_operator, administrators_only) and ActRefusedError (dismissed).
     """
 
-    def work(connection: Connection) -> Done:
+    def check(_connection: Connection, _ids: Mapping[str, int] | None = None) -> None:
         if not is_administrator(asked.caller):
             raise ProblemError(403, "administrators_only", "only administrators dismiss")
+
+    def work(connection: Connection) -> Done:
+        check(connection)
         administration.take_turn(connection)
         desks.lock_open_channels(connection, access.seats_of(connection, operator_id))
         _lock(connection, operator_id)
         administration.dismiss(connection, operator_id)
         return _settle(connection, asked, operator_id, {"operator_id": operator_id})
 
-    return carry_out(needs, asked, work, lambda connection, ids: _shown(connection, ids["operator_id"]))
+    return carry_out(needs, asked, work, lambda connection, ids: _shown(connection, ids["operator_id"]), check)
 
 
 def _check_charge(connection: Connection, caller: Caller, operator_id: int) -> None:

@@ -1,10 +1,11 @@
 """Presence, leaves and dismissals over HTTP: routes that translate only."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from console import presence
 from console.acting import Asking
@@ -12,6 +13,7 @@ from console.dependencies import Needs
 from console.pages import Page, RowId
 from console.problems import documented
 from console.security import AnyCaller, OperatorOnly
+from console.tracker_bodies import Act
 from crm_store.views import snapshot
 from crm_store.views.desks import OperatorView
 from tracker.presence import Workday
@@ -19,13 +21,21 @@ from tracker.presence import Workday
 router = APIRouter(prefix="/api", tags=["operator"], responses=documented(401, 403, 404, 409, 422, 503))
 
 
-class WantedLeave(BaseModel):
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})", re.ASCII)
+
+
+def _written_time(value: object) -> object:
+    """Numbers would be read as seconds or milliseconds, whichever fits: a leave in another year."""
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        raise ValueError("a time is written in ISO 8601 with its zone, as 2031-05-20T00:00:00+02:00")
+    return value
+
+
+class WantedLeave(Act):
     """From when until when he is on leave."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    from_at: Annotated[AwareDatetime, Field(alias="from")]
-    until_at: Annotated[AwareDatetime, Field(alias="until")]
+    from_at: Annotated[AwareDatetime, BeforeValidator(_written_time), Field(alias="from")]
+    until_at: Annotated[AwareDatetime, BeforeValidator(_written_time), Field(alias="until")]
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -70,19 +80,19 @@ def heartbeat(needs: Needs, operator: OperatorOnly) -> OperatorView:
     return presence.heartbeat(needs, operator)
 
 
-@router.post("/operator/workday/start")
+@router.post("/operator/workday/start", name="workday_start")
 def start_workday(needs: Needs, operator: OperatorOnly, asking: Asking) -> OperatorView:
     """Begin, or go on after a pause. Refused: time_not_tracked, dismissed."""
     return presence.turn_workday(needs, asking.to("workday_start"), operator.id, Workday.STARTED)
 
 
-@router.post("/operator/workday/pause")
+@router.post("/operator/workday/pause", name="workday_pause")
 def pause_workday(needs: Needs, operator: OperatorOnly, asking: Asking) -> OperatorView:
     """Be given nothing for a while. Refused: time_not_tracked, workday_not_started, dismissed."""
     return presence.turn_workday(needs, asking.to("workday_pause"), operator.id, Workday.PAUSED)
 
 
-@router.post("/operator/workday/end")
+@router.post("/operator/workday/end", name="workday_end")
 def end_workday(needs: Needs, operator: OperatorOnly, asking: Asking) -> OperatorView:
     """Go home: what nobody has answered goes back to the backlog (D11). Refused: time_not_tracked, dismissed."""
     return presence.turn_workday(needs, asking.to("workday_end"), operator.id, Workday.ENDED)
@@ -107,12 +117,16 @@ def get_leaves(needs: Needs, caller: AnyCaller, operator_id: RowId) -> Page[Leav
 
 
 @router.post("/leaves/{leave_id}/end", tags=["operators"])
-def end_leave(needs: Needs, _caller: AnyCaller, asking: Asking, leave_id: RowId) -> OperatorView:
+def end_leave(
+    needs: Needs, _caller: AnyCaller, asking: Asking, leave_id: RowId, body: Act | None = None
+) -> OperatorView:
     """End it now, or call it off. Refused: dismissed, leave_over."""
-    return presence.end_leave(needs, asking.to("end_leave", {"leave_id": leave_id}), leave_id)
+    return presence.end_leave(needs, asking.to("end_leave", {"leave_id": leave_id}, body or Act()), leave_id)
 
 
 @router.post("/operators/{operator_id}/dismiss", tags=["operators"])
-def dismiss(needs: Needs, _caller: AnyCaller, asking: Asking, operator_id: RowId) -> OperatorView:
+def dismiss(
+    needs: Needs, _caller: AnyCaller, asking: Asking, operator_id: RowId, body: Act | None = None
+) -> OperatorView:
     """He has left the company: his token is void, and his dialogs go back (D11). Refused: dismissed."""
-    return presence.dismiss(needs, asking.to("dismiss", {"operator_id": operator_id}), operator_id)
+    return presence.dismiss(needs, asking.to("dismiss", {"operator_id": operator_id}, body or Act()), operator_id)

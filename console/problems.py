@@ -38,7 +38,9 @@ class Problem(BaseModel):
 
 
 class ProblemError(Exception):
-    """The request is answered with this problem document."""
+    """The request is answered with this problem document. audited: it is in the audit already."""
+
+    audited = False
 
     def __init__(
         self,
@@ -88,16 +90,17 @@ def problem(
 
 def install(app: FastAPI) -> None:
     """Answer all errors of an app with problem documents."""
-    app.exception_handler(ProblemError)(_problem_error)
+    app.exception_handler(ProblemError)(problem_error)
     app.exception_handler(ActRefusedError)(_act_refused)
-    app.exception_handler(DatabaseAwayError)(_database_away)
+    app.exception_handler(DatabaseAwayError)(database_away)
     app.exception_handler(RowRefusedError)(_row_refused)
     app.exception_handler(RequestValidationError)(_invalid_request)
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(Exception)(_internal)
 
 
-async def _problem_error(_request: Request, error: ProblemError) -> JSONResponse:
+async def problem_error(_request: Request, error: ProblemError) -> JSONResponse:
+    """The answer."""
     return problem(error.status, error.reason, error.detail, error.headers, error.members)
 
 
@@ -105,7 +108,8 @@ async def _act_refused(_request: Request, error: ActRefusedError) -> JSONRespons
     return problem(409, error.reason, str(error))
 
 
-async def _database_away(request: Request, error: DatabaseAwayError) -> JSONResponse:
+async def database_away(request: Request, error: DatabaseAwayError) -> JSONResponse:
+    """The answer: come again."""
     log.warning("api_without_database", path=request.url.path, error=error)
     return problem(503, error.reason, "try again later", {"retry-after": RETRY_AFTER})
 

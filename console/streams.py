@@ -170,14 +170,22 @@ class Streams:
 
         def read(connection: Connection) -> Opening:
             # Before the position: what is seen may have changed since, and is then told by the tail.
-            circles = EVERYTHING if service else following.followers(connection, [token_hash]).get(token_hash)
-            return Opening(None if circles is None else Interest.of(circles), *following.present(connection))
+            return Opening(_interest_of(connection, token_hash, service=service), *following.present(connection))
 
         return await self._in(self._reading_threads, read)
 
-    async def page(self, after: Position) -> Page:
-        """For a screen that catches up. Raises DatabaseAwayError."""
-        return await self._in(self._reading_threads, lambda connection: following.read(connection, after, PAGE))
+    async def page(self, after: Position, follower: Follower) -> tuple[Page, Interest | None]:
+        """For a screen that catches up, with what its follower sees by now; None if his token is void.
+
+        Raises DatabaseAwayError.
+        """
+
+        def read(connection: Connection) -> tuple[Page, Interest | None]:
+            # After the page: what happened later than what he sees here is in none of its events.
+            page = following.read(connection, after, PAGE)
+            return page, _interest_of(connection, follower.token_hash, service=follower.service)
+
+        return await self._in(self._reading_threads, read)
 
     def attach(self, follower: Follower, position: Position, read_at: datetime) -> Position:
         """The follower gets all that comes after the returned position; he himself has come as far as `position`."""
@@ -296,6 +304,11 @@ class Streams:
                 return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(threads, in_transaction)
+
+
+def _interest_of(connection: Connection, token_hash: bytes, *, service: bool) -> Interest | None:
+    circles = EVERYTHING if service else following.followers(connection, [token_hash]).get(token_hash)
+    return None if circles is None else Interest.of(circles)
 
 
 def circles_of_logged(logged: LoggedEvent) -> Circles:

@@ -9,15 +9,24 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
+from console import access
 from console import tracking as acts
+from console.auditing import Check
 from console.dependencies import Needs
 from console.identifying import entered, key_on_card, keys_of, listed
 from console.pages import Cursor, Limit, Page, RowId, number_cursor, page, read_number
 from console.problems import ProblemError, documented, unknown
-from console.security import AdministratorOnly, AnyCaller, Caller, Operator, actor_of, is_administrator
+from console.security import (
+    AdministratorOnly,
+    AnyCaller,
+    Caller,
+    actor_for,
+    check_administrator,
+    is_administrator,
+    read_again,
+)
 from console.tracker_bodies import (
     Accepting,
-    Act,
     Blocking,
     Detaching,
     GivenIdentifier,
@@ -60,47 +69,57 @@ def get_provenance(needs: Needs, caller: AnyCaller, card_id: RowId) -> Provenanc
 
 @router.patch("/cards/{card_id}")
 def rename(needs: Needs, caller: AnyCaller, card_id: RowId, body: Renaming) -> Card:
-    """Name a card."""
+    """Name a card, one of whose customer's chats is in scope."""
     _visible(needs, card_id)
-    acts.rename(needs.database, _actor(caller, body), card_id, body.name)
+    acts.rename(needs.database, actor_for(caller, body.by), card_id, body.name, check=_within(caller, card_id))
     return _card(needs, card_id)
 
 
 @router.post("/cards/{card_id}/identifiers")
 def enter_identifier(needs: Needs, caller: AnyCaller, card_id: RowId, body: GivenIdentifier) -> Card:
-    """Enter a phone or an e-mail; it matches later chats as a typed one does. Refused: blocked, deal."""
+    """Enter a phone or an e-mail; it matches later chats as a typed one does. Refused: blocked, deal.
+
+    One of the customer's chats must be in scope: what is entered may bind a chat of the caller's own to the card, and
+    so opens the customer's history.
+    """
     _visible(needs, card_id)
-    acts.enter_identifier(needs.database, _actor(caller, body), card_id, entered(body.identifier, body.region))
+    acts.enter_identifier(
+        needs.database,
+        actor_for(caller, body.by),
+        card_id,
+        entered(body.identifier, body.region),
+        check=_within(caller, card_id),
+    )
     return _card(needs, card_id)
 
 
 @router.post("/cards/{card_id}/identifiers/remove")
 def remove_identifier(needs: Needs, caller: AnyCaller, card_id: RowId, body: GivenIdentifier) -> Card:
-    """Delete an identifier from the card; a first phone stays remembered (T5).
+    """Delete an identifier from the card; a first phone stays remembered (T5). One of its chats must be in scope.
 
     Refused: not_on_card, ambiguous, deal.
     """
     _visible(needs, card_id)
-    actor, keys = _actor(caller, body), keys_of(body.identifier, body.region)
-    key = key_on_card(needs.database, actor, "remove_identifier", card_id, keys)
-    acts.remove_identifier(needs.database, actor, card_id, key)
+    actor, keys, check = actor_for(caller, body.by), keys_of(body.identifier, body.region), _within(caller, card_id)
+    key = key_on_card(needs.database, actor, "remove_identifier", card_id, keys, check)
+    acts.remove_identifier(needs.database, actor, card_id, key, check=check)
     return _card(needs, card_id)
 
 
-@router.post("/cards/{card_id}/detach")
+@router.post("/cards/{card_id}/detach", name="detach")
 def detach_identifier(needs: Needs, caller: AdministratorOnly, card_id: RowId, body: Detaching) -> Card:
     """A wrong number: off the card for ever, its memory too (T5). Refused: not_on_card, ambiguous, deal."""
     _visible(needs, card_id)
-    actor, keys = _actor(caller, body), keys_of(body.identifier, body.region)
-    key = key_on_card(needs.database, actor, "detach", card_id, keys)
-    acts.detach_identifier(needs.database, actor, card_id, key, body.reason)
+    actor, keys = actor_for(caller, body.by), keys_of(body.identifier, body.region)
+    key = key_on_card(needs.database, actor, "detach", card_id, keys, _still(caller))
+    acts.detach_identifier(needs.database, actor, card_id, key, body.reason, check=_still(caller))
     return _card(needs, card_id)
 
 
 @router.post("/chats/{chat_id}/detach", status_code=201)
 def detach_chat(needs: Needs, caller: AdministratorOnly, chat_id: RowId, body: ReasonedAct) -> CardSummary:
     """The chat is not this customer's: the card of its own that it gets. Refused: not_processed, only_chat, moved."""
-    new_id = acts.detach_chat(needs.database, _actor(caller, body), chat_id, body.reason)
+    new_id = acts.detach_chat(needs.database, actor_for(caller, body.by), chat_id, body.reason, check=_still(caller))
     with snapshot(needs.database) as connection:
         found = _find(connection, new_id, provisional_too=True)
         return cards.summaries(connection, [found.id])[found.id]
@@ -123,14 +142,16 @@ def get_merges(
 @router.post("/tracker/merges", status_code=201)
 def merge(needs: Needs, caller: AdministratorOnly, body: Merging) -> MergeView:
     """Two cards are one customer's (T7), whatever stands in the way. Refused: already_one, deal."""
-    merge_id = acts.merge(needs.database, _actor(caller, body), body.card_id, body.other_id, body.reason)
+    merge_id = acts.merge(
+        needs.database, actor_for(caller, body.by), body.card_id, body.other_id, body.reason, check=_still(caller)
+    )
     return _merge(needs, merge_id)
 
 
 @router.post("/tracker/merges/{merge_id}/undo")
 def undo(needs: Needs, caller: AdministratorOnly, merge_id: RowId, body: ReasonedAct) -> MergeView:
     """They are two customers after all, and are kept apart from now on (T7). Refused: already_undone."""
-    acts.undo(needs.database, _actor(caller, body), merge_id, body.reason)
+    acts.undo(needs.database, actor_for(caller, body.by), merge_id, body.reason, check=_still(caller))
     return _merge(needs, merge_id)
 
 
@@ -165,14 +186,14 @@ def get_reviews(
 @router.post("/tracker/reviews/{review_id}/accept")
 def accept_review(needs: Needs, caller: AdministratorOnly, review_id: RowId, body: Accepting) -> ReviewView:
     """The two are one customer; or the identifier is many people's. Refused: decided, already_one."""
-    acts.accept_review(needs.database, _actor(caller, body), review_id, body.note)
+    acts.accept_review(needs.database, actor_for(caller, body.by), review_id, body.note, check=_still(caller))
     return _review(needs, review_id)
 
 
 @router.post("/tracker/reviews/{review_id}/reject")
 def reject_review(needs: Needs, caller: AdministratorOnly, review_id: RowId, body: Rejecting) -> ReviewView:
     """The two are kept apart for ever; or the identifier matches again. Refused: decided, already_one."""
-    acts.reject_review(needs.database, _actor(caller, body), review_id, body.note)
+    acts.reject_review(needs.database, actor_for(caller, body.by), review_id, body.note, check=_still(caller))
     return _review(needs, review_id)
 
 
@@ -190,7 +211,7 @@ def get_blocked(needs: Needs, _caller: AdministratorOnly) -> Page[BlockedValue]:
 def block(needs: Needs, caller: AdministratorOnly, body: Blocking, response: Response) -> BlockedValue:
     """A value that never matches from now on (T9); 200 if it was blocked before."""
     kind, value = listed(body.value, body.region)
-    if not acts.block(needs.database, _actor(caller, body), kind, value, body.reason):
+    if not acts.block(needs.database, actor_for(caller, body.by), kind, value, body.reason, check=_still(caller)):
         response.status_code = 200
     with snapshot(needs.database) as connection:
         found = tracking.blocked(connection, kind, value)
@@ -203,7 +224,7 @@ def block(needs: Needs, caller: AdministratorOnly, body: Blocking, response: Res
 def unblock(needs: Needs, caller: AdministratorOnly, body: Unblocking) -> None:
     """It may match again. Refused: not_blocked."""
     kind, value = listed(body.value, body.region)
-    acts.unblock(needs.database, _actor(caller, body), kind, value)
+    acts.unblock(needs.database, actor_for(caller, body.by), kind, value, check=_still(caller))
 
 
 @router.get("/audit")
@@ -223,13 +244,20 @@ def get_audit(
     return page(found, limit, lambda last: number_cursor(last.id))
 
 
-def _actor(caller: Caller, body: Act) -> str:
-    """Who acts: an operator always as himself. Raises ProblemError (bad_by)."""
-    if body.by is None:
-        return actor_of(caller)
-    if isinstance(caller, Operator):
-        raise ProblemError(422, "bad_by", "an operator acts as himself: leave `by` out")
-    return f"{actor_of(caller)}:{body.by}"
+def _still(caller: Caller) -> Check:
+    """That he is an administrator when his act begins, as he was when he was let in."""
+    return lambda connection: check_administrator(read_again(connection, caller))
+
+
+def _within(caller: Caller, card_id: int) -> Check:
+    """That one of the chats of the card's customer is in his scope when his act begins."""
+
+    def check(connection: Connection) -> None:
+        found = _find(connection, card_id, provisional_too=False)
+        now = read_again(connection, caller)
+        access.check_chats(connection, now, cards.chats_of_customer(connection, found))
+
+    return check
 
 
 def _find(connection: Connection, card_id: int, *, provisional_too: bool) -> FoundCard:

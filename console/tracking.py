@@ -1,11 +1,13 @@
 """What persons decide about customers (T5, T7-T9), for the API and the command line. Every act is audited.
 
+check: whether the caller may, asked when the act begins.
+
 Lock order: chats, identifiers by (kind, key), live cards by id, reviews. See docs/tracker.md.
 """
 
 from typing import Any
 
-from console.auditing import audited, masked, repeated
+from console.auditing import Check, anybody, audited, masked, repeated
 from console.problems import unknown
 from crm_store import cards, matching, parting, tracking
 from crm_store.database import Connection, Database
@@ -27,25 +29,25 @@ BY_HAND = "person"
 
 
 @repeated
-def merge(database: Database, actor: str, card_id: int, other_id: int, reason: str) -> int:
+def merge(database: Database, actor: str, card_id: int, other_id: int, reason: str, *, check: Check = anybody) -> int:
     """T7: two cards are one customer's, whatever stands in the way; returns the merge's id.
 
     The younger points at the older. Raises ProblemError (unknown_card) and ActRefusedError (already_one, deal).
     """
     details: dict[str, Any] = {"card_id": card_id, "other_id": other_id, "reason": reason}
-    with audited(database, actor, "merge", details) as connection:
+    with audited(database, actor, "merge", details, check) as connection:
         _known_cards(connection, card_id, other_id)
         details["merge_id"] = merge_id = _merge(connection, card_id, other_id, None, actor, reason)
         return merge_id
 
 
 @repeated
-def undo(database: Database, actor: str, merge_id: int, reason: str) -> tuple[int, int]:
+def undo(database: Database, actor: str, merge_id: int, reason: str, *, check: Check = anybody) -> tuple[int, int]:
     """T7: remove the pointer; the two are kept apart from now on. Returns the live cards of the two sides.
 
     Raises ProblemError (unknown_merge) and ActRefusedError (already_undone).
     """
-    with audited(database, actor, "undo", {"merge_id": merge_id, "reason": reason}) as connection:
+    with audited(database, actor, "undo", {"merge_id": merge_id, "reason": reason}, check) as connection:
         recorded = tracking.read_merge(connection, merge_id)
         if recorded is None:
             raise unknown("merge", merge_id)
@@ -84,13 +86,17 @@ def _merge(
 
 
 @repeated
-def detach_identifier(database: Database, actor: str, card_id: int, key: IdentifierKey, reason: str) -> None:
+def detach_identifier(
+    database: Database, actor: str, card_id: int, key: IdentifierKey, reason: str, *, check: Check = anybody
+) -> None:
     """T5: a wrong number (or e-mail): off the card for ever, its memory too.
 
     Chats that it bound stay; `detach_chat` is for those. Raises ProblemError (unknown_card) and ActRefusedError
     (not_on_card, deal).
     """
-    with audited(database, actor, "detach", {"card_id": card_id, "kind": key[0], "reason": reason}) as connection:
+    with audited(
+        database, actor, "detach", {"card_id": card_id, "kind": key[0], "reason": reason}, check
+    ) as connection:
         _known_cards(connection, card_id)
         mine = _customer(matching.learn(connection, [key], [card_id]).cards, card_id)
         if not tracking.detach(connection, mine, key, actor, reason):
@@ -99,14 +105,14 @@ def detach_identifier(database: Database, actor: str, card_id: int, key: Identif
 
 
 @repeated
-def detach_chat(database: Database, actor: str, chat_id: int, reason: str) -> int:
+def detach_chat(database: Database, actor: str, chat_id: int, reason: str, *, check: Check = anybody) -> int:
     """A chat is not this customer's: it gets a card of its own, with all that it gave; returns that card's id.
 
     Chats that share more than typed identifiers with it go with it. The two are kept apart from now on. Raises
     ProblemError (unknown_chat) and ActRefusedError (not_processed, only_chat, moved).
     """
     details: dict[str, Any] = {"chat_id": chat_id, "reason": reason}
-    with audited(database, actor, "detach_chat", details) as connection:
+    with audited(database, actor, "detach_chat", details, check) as connection:
         known, card_id = _lock_customer_of_chat(connection, chat_id)
         card = next(card for card in known if card.id == card_id)
         bound = parting.chats_of(connection, [card_id])
@@ -138,10 +144,10 @@ def _lock_customer_of_chat(connection: Connection, chat_id: int) -> tuple[list[K
 
 
 @repeated
-def rename(database: Database, actor: str, card_id: int, name: str) -> None:
+def rename(database: Database, actor: str, card_id: int, name: str, *, check: Check = anybody) -> None:
     """A person names a card; a deal too. Raises ProblemError (unknown_card)."""
     details: dict[str, Any] = {"card_id": card_id}
-    with audited(database, actor, "rename", details) as connection:
+    with audited(database, actor, "rename", details, check) as connection:
         _present_cards(connection, card_id)
         details["live_id"] = live_id = matching.lock_live_cards(connection, [card_id])[card_id]
         tracking.rename(connection, live_id, name)
@@ -149,12 +155,14 @@ def rename(database: Database, actor: str, card_id: int, name: str) -> None:
 
 
 @repeated
-def enter_identifier(database: Database, actor: str, card_id: int, given: Identifier) -> None:
+def enter_identifier(
+    database: Database, actor: str, card_id: int, given: Identifier, *, check: Check = anybody
+) -> None:
     """A person enters a phone or an e-mail on a card; it matches later chats as a typed one does.
 
     Raises ProblemError (unknown_card) and ActRefusedError (blocked, deal).
     """
-    with audited(database, actor, "enter_identifier", {"card_id": card_id, "kind": given.kind}) as connection:
+    with audited(database, actor, "enter_identifier", {"card_id": card_id, "kind": given.kind}, check) as connection:
         _known_cards(connection, card_id)
         if is_blocked(given, matching.blocked_values(connection)):
             raise ActRefusedError("blocked", "this value is on the block list, and would never match (T9)")
@@ -165,12 +173,14 @@ def enter_identifier(database: Database, actor: str, card_id: int, given: Identi
 
 
 @repeated
-def remove_identifier(database: Database, actor: str, card_id: int, key: IdentifierKey) -> None:
+def remove_identifier(
+    database: Database, actor: str, card_id: int, key: IdentifierKey, *, check: Check = anybody
+) -> None:
     """A person deletes an identifier from a card. A first phone stays remembered: only a detach releases it (T5).
 
     Raises ProblemError (unknown_card) and ActRefusedError (not_on_card, deal).
     """
-    with audited(database, actor, "remove_identifier", {"card_id": card_id, "kind": key[0]}) as connection:
+    with audited(database, actor, "remove_identifier", {"card_id": card_id, "kind": key[0]}, check) as connection:
         _known_cards(connection, card_id)
         mine = _customer(matching.learn(connection, [key], [card_id]).cards, card_id)
         if not tracking.take_off(connection, mine, key):
@@ -182,12 +192,12 @@ def remove_identifier(database: Database, actor: str, card_id: int, key: Identif
 
 
 @repeated
-def accept_review(database: Database, actor: str, review_id: int, note: str) -> None:
+def accept_review(database: Database, actor: str, review_id: int, note: str, *, check: Check = anybody) -> None:
     """T7, T9: the two are one customer; or the identifier is many people's, and is blocked from now on.
 
     Raises ProblemError (unknown_review) and ActRefusedError (decided, already_one).
     """
-    with audited(database, actor, "accept_review", {"review_id": review_id, "note": note}) as connection:
+    with audited(database, actor, "accept_review", {"review_id": review_id, "note": note}, check) as connection:
         card_id, other_id, key = _peek_review(connection, review_id)
         if card_id is not None and other_id is not None:
             matching.lock_customers(connection, [card_id, other_id])
@@ -201,12 +211,12 @@ def accept_review(database: Database, actor: str, review_id: int, note: str) -> 
 
 
 @repeated
-def reject_review(database: Database, actor: str, review_id: int, note: str) -> None:
+def reject_review(database: Database, actor: str, review_id: int, note: str, *, check: Check = anybody) -> None:
     """T7, T9: the two are kept apart for ever; or the identifier matches again, whoever claims it.
 
     Raises ProblemError (unknown_review) and ActRefusedError (decided).
     """
-    with audited(database, actor, "reject_review", {"review_id": review_id, "note": note}) as connection:
+    with audited(database, actor, "reject_review", {"review_id": review_id, "note": note}, check) as connection:
         card_id, other_id, key = _peek_review(connection, review_id)
         if card_id is not None and other_id is not None:
             live = matching.lock_live_cards(connection, [card_id, other_id])
@@ -222,19 +232,21 @@ def reject_review(database: Database, actor: str, review_id: int, note: str) -> 
 
 
 @repeated
-def block(database: Database, actor: str, kind: IdentifierKind, value: str, reason: str) -> bool:
+def block(
+    database: Database, actor: str, kind: IdentifierKind, value: str, reason: str, *, check: Check = anybody
+) -> bool:
     """T9: a value that never matches from now on; False if it was blocked before.
 
     value: the key of a phone; an e-mail address, `@domain` or `name@`.
     """
-    with audited(database, actor, "block", {"kind": kind, "reason": reason}) as connection:
+    with audited(database, actor, "block", {"kind": kind, "reason": reason}, check) as connection:
         return tracking.block(connection, kind, value, masked(reason), actor)
 
 
 @repeated
-def unblock(database: Database, actor: str, kind: IdentifierKind, value: str) -> None:
+def unblock(database: Database, actor: str, kind: IdentifierKind, value: str, *, check: Check = anybody) -> None:
     """It may match again, even if it was shared before. Raises ActRefusedError (not_blocked)."""
-    with audited(database, actor, "unblock", {"kind": kind}) as connection:
+    with audited(database, actor, "unblock", {"kind": kind}, check) as connection:
         if not tracking.unblock(connection, kind, value):
             raise ActRefusedError("not_blocked", "this value is not on the block list")
 

@@ -38,6 +38,12 @@ def sees_dialog(connection: Connection, sight: Sight, dialog_id: int) -> bool:
     return _is(connection, "sees_dialog", dialog_id=dialog_id, **_parameters(sight))
 
 
+def supervises_dialog(connection: Connection, sight: Sight, dialog_id: int) -> bool:
+    """Whether a supervisor who sees this may act on a dialog: his people have it, or it waits for them."""
+    parameters = {"holders": list(sight.holders), "open_channel_ids": list(sight.open_channel_ids)}
+    return _is(connection, "supervises_dialog", dialog_id=dialog_id, **parameters)
+
+
 def sees_chats(connection: Connection, sight: Sight, chat_ids: Collection[int]) -> bool:
     """Whether any of these chats is in his scope: one of its dialogs is."""
     return _is(connection, "sees_chats", chat_ids=list(chat_ids), **_parameters(sight))

@@ -52,6 +52,8 @@ _HAPPENED = {
     "off_roster": "the operator is off the roster: back to the backlog",
 }
 
+_OLDER = "what is older is not shown"
+
 
 def story_of(found: DialogNow) -> Tree:
     """All that was decided about a dialog, what happened, and what is so now."""
@@ -63,12 +65,15 @@ def story_of(found: DialogNow) -> Tree:
     section(tree, "now", _now(found))
     section(tree, "clocks", (f"{clock(one.kind)}: {due(one.due_at, found.now)}" for one in dialog.clocks))
     decisions = tree.add(Text("why", style="bold"))
+    if dialog.decisions_more:
+        decisions.add(Text(_OLDER))
     for decision in dialog.decisions:
         branch(decisions, f"{at(decision.at)}: {_decision(decision)}", _passed_over(decision))
     if not dialog.decisions:
         decisions.add(Text("nobody was given it so far"))
     names = _names(dialog)
-    section(tree, "what happened", (_event(event, names) for event in dialog.events))
+    older = [_OLDER] if dialog.events_more else []
+    section(tree, "what happened", [*older, *(_event(event, names) for event in dialog.events)])
     return tree
 
 

@@ -28,6 +28,16 @@ SELECT EXISTS (
     )
 )
 
+-- name: supervises_dialog
+-- Whether it is within the reach of one who supervises: somebody within it has the dialog (or had it last), or it waits
+-- where one of them stands on the roster. That he once had a dialog of its chat lets him look, not act.
+SELECT EXISTS (
+    SELECT FROM dialogs WHERE id = %(dialog_id)s AND (
+        operator_id = ANY(%(holders)s)
+        OR (status IN ('queued', 'offered') AND open_channel_id = ANY(%(open_channel_ids)s))
+    )
+)
+
 -- name: sees_chats
 -- Whether he sees a dialog of any of them.
 SELECT EXISTS (

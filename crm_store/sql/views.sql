@@ -196,21 +196,23 @@ LEFT JOIN operators AS preferred ON preferred.id = dialogs.preferred_id
 ORDER BY CASE WHEN %(oldest)s THEN dialogs.id END, dialogs.id DESC
 
 -- name: events_of
+-- The newest first.
 SELECT
     at, actor, cause, was::text, became::text, former.id, former.name, holder.id, holder.name, events.details
 FROM events
 LEFT JOIN operators AS former ON former.id = events.was_operator_id
 LEFT JOIN operators AS holder ON holder.id = events.operator_id
 WHERE events.dialog_id = %(dialog_id)s
-ORDER BY events.id
+ORDER BY events.id DESC LIMIT %(limit)s
 
 -- name: decisions_of
+-- The newest first.
 -- ineligible: of the plan, which holds for all of its decisions.
 SELECT
     decisions.at, rule, cause, operator_id, over_limit, candidates, coalesce(plans.ineligible, '{}'), unnamed
 FROM decisions LEFT JOIN plans ON plans.id = decisions.plan_id
 WHERE dialog_id = %(dialog_id)s
-ORDER BY decisions.id
+ORDER BY decisions.id DESC LIMIT %(limit)s
 
 -- name: clocks_of
 SELECT kind, due_at FROM timers WHERE dialog_id = %(dialog_id)s AND dialog_id <> 0 ORDER BY due_at, kind

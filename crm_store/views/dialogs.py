@@ -1,6 +1,6 @@
 """Dialogs, with what happened in them and why."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +9,9 @@ from crm_store.access import Sight
 from crm_store.database import Connection
 from crm_store.views import SQL, Order, Reference, names, reference
 from tracker.dialogs import DialogStatus
+
+MOST_TOLD = 200
+"""Events of one dialog that are told, and decision records: a dialog that is handed on for weeks has any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,15 @@ class DialogClock:
 
 @dataclass(frozen=True, slots=True)
 class Dialog(DialogSummary):
-    """A dialog with its events and the records of the decisions about it, oldest first, and its clocks by due time."""
+    """A dialog with its events and the records of the decisions about it, oldest first, and its clocks by due time.
+
+    events, decisions: the newest MOST_TOLD. events_more, decisions_more: there are older ones.
+    """
 
     events: list[Event]
+    events_more: bool
     decisions: list[DecisionRecord]
+    decisions_more: bool
     clocks: list[DialogClock]
 
 
@@ -132,11 +140,15 @@ def read(connection: Connection, dialog_id: int) -> Dialog | None:
     rows = _rows(connection, 1, dialog_id=dialog_id)
     if not rows:
         return None
-    events = connection.execute(SQL["events_of"], {"dialog_id": dialog_id}).fetchall()
+    parameters = {"dialog_id": dialog_id, "limit": MOST_TOLD + 1}
+    events = connection.execute(SQL["events_of"], parameters).fetchall()
+    decisions = connection.execute(SQL["decisions_of"], parameters).fetchall()
     return Dialog(
         **rows[0],
-        events=[_event(row) for row in events],
-        decisions=_decisions(connection, dialog_id),
+        events=[_event(row) for row in reversed(events[:MOST_TOLD])],
+        events_more=len(events) > MOST_TOLD,
+        decisions=_decisions(connection, decisions[:MOST_TOLD][::-1]),
+        decisions_more=len(decisions) > MOST_TOLD,
         clocks=[DialogClock(*row) for row in connection.execute(SQL["clocks_of"], {"dialog_id": dialog_id}).fetchall()],
     )
 
@@ -155,8 +167,7 @@ def _event(row: tuple[Any, ...]) -> Event:
     )
 
 
-def _decisions(connection: Connection, dialog_id: int) -> list[DecisionRecord]:
-    rows = connection.execute(SQL["decisions_of"], {"dialog_id": dialog_id}).fetchall()
+def _decisions(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[DecisionRecord]:
     merged = [_merged(chosen, candidates, ineligible) for _, _, _, chosen, _, candidates, ineligible, _ in rows]
     ids = {row[3] for row in rows} | {each for by_reason in merged for them in by_reason.values() for each in them}
     known = names(connection, ids - {None})

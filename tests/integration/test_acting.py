@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 import psycopg
@@ -15,11 +15,15 @@ from config.topology import Step
 from console import problems
 from console.acting import REPLAYED, Asking, Done, carry_out
 from console.dependencies import Dependencies, Needs
+from console.security import Caller, Operator
+from console.streams import Streams
 from crm_store import desks, idempotency
 from crm_store.database import Connection, Database, DatabaseOptions
 from crm_store.errors import DeadlockError
 from crm_store.secrets import hash_token
 from tests.desks import SERVICE_TOKEN, problem_of, serving
+from tests.processes import wait_for
+from tracker.access import Role, Scope
 from tracker.dialogs import ActRefusedError
 
 pytestmark = pytest.mark.integration
@@ -41,14 +45,19 @@ class Acts:
     works: int = 0
     refusals: int = 0
     deadlocks: int = 0
+    app: FastAPI = field(default_factory=FastAPI)
+    callers: list[Caller] = field(default_factory=list)
     entered: threading.Event = field(default_factory=threading.Event)
     may_go_on: threading.Event = field(default_factory=threading.Event)
 
     def make(self, needs: Dependencies, asking: Asking, desk_id: int, body: Named) -> dict[str, str]:
         """The act itself."""
 
+        asked = asking.to("make", {"desk_id": desk_id}, body)
+
         def work(connection: Connection) -> Done:
             self.works += 1
+            self.callers.append(asked.caller)
             made = connection.execute("INSERT INTO departments (name) VALUES (%s) RETURNING id", [body.name]).fetchone()
             self.entered.set()
             assert self.may_go_on.wait(20)
@@ -66,7 +75,7 @@ class Acts:
             assert row
             return {"name": row[0]}
 
-        return carry_out(needs, asking.to("make", {"desk_id": desk_id}, body), work, show)
+        return carry_out(needs, asked, work, show)
 
     def post(self, name: str, key: str | None = None, token: str = SERVICE_TOKEN, desk_id: int = 1) -> httpx.Response:
         """Ask for the act."""
@@ -89,7 +98,7 @@ def acts(database_url: str) -> Iterator[Acts]:
     """See Acts; two operators have the tokens `ann` and `ben`."""
     made = Acts(database_url)
     made.may_go_on.set()
-    app = FastAPI()
+    app = made.app
     problems.install(app)
 
     @app.post("/desks/{desk_id}")
@@ -101,6 +110,7 @@ def acts(database_url: str) -> Iterator[Acts]:
             for name in ("ann", "ben"):
                 desks.put_operator(connection, name, hash_token(name))
         app.state.needs = Dependencies(database, made.hinted.append, dict, hash_token(SERVICE_TOKEN))
+        app.state.streams = Streams(database)
         with serving(app) as made.base_url:
             yield made
 
@@ -133,6 +143,7 @@ def test_a_key_stands_for_one_act_on_one_target_with_one_body(acts: Acts) -> Non
     assert acts.works == 1
     assert [entry[2] for entry in acts.audit()] == ["done", *["idempotency_key_reused"] * 2]
     ((kept,),) = acts.rows("SELECT idempotency_keys::text FROM idempotency_keys")
+    assert "k-1" not in str(kept)
     assert "desk" not in str(kept).replace("department_id", "")
 
 
@@ -145,6 +156,22 @@ def test_a_key_is_its_callers_own(acts: Acts) -> None:
         ("operator:2",),
         ("service",),
     ]
+
+
+def test_a_key_outlives_the_token(acts: Acts) -> None:
+    """The service's token is replaced while the answer to an act is on its way."""
+    acts.post("front", "k-1")
+    acts.app.state.needs = replace(acts.app.state.needs, service_token_hash=hash_token("another"))
+    again = acts.post("front", "k-1", "another")
+    assert (again.status_code, again.headers[REPLAYED]) == (200, "true")
+    assert problem_of(acts.post("back", "k-1", "another"))["reason"] == "idempotency_key_reused"
+
+
+def test_what_postgresql_refuses_is_in_the_audit(acts: Acts) -> None:
+    """As every other refusal."""
+    refused = acts.post("fr\0nt")
+    assert (refused.status_code, problem_of(refused)["reason"]) == (422, "refused_by_database")
+    assert acts.audit() == [("service", "make", "refused_by_database", {"desk_id": 1})]
 
 
 def test_a_refused_act_leaves_its_key_free(acts: Acts) -> None:
@@ -195,6 +222,42 @@ def test_who_waits_for_a_key_whose_act_is_refused_acts_himself(acts: Acts) -> No
     assert acts.rows("SELECT count(*) FROM departments") == [(1,)]
 
 
+def while_an_act_waits(acts: Acts, change: str) -> httpx.Response:
+    """Ann's act waits for its key; what she is changes meanwhile; then the key is hers. Returns the answer."""
+    acts.may_go_on.clear()
+    acts.refusals = 1
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(acts.post, "front", "k-1", "ann")
+        assert acts.entered.wait(10)
+        waiting = threads.submit(acts.post, "front", "k-1", "ann")
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        assert wait_for(lambda: acts.rows(waits) == [(1,)])
+        acts.rows(f"{change} WHERE name = 'ann' RETURNING id")
+        acts.may_go_on.set()
+        first.result()
+        return waiting.result()
+
+
+@pytest.mark.parametrize("change", ["dismissed_at = now()", "token_hash = 'another'"])
+def test_whose_token_is_void_when_his_act_begins_does_nothing(acts: Acts, change: str) -> None:
+    """D6: he was let in before, and has waited since; that he is refused is in the audit."""
+    refused = while_an_act_waits(acts, f"UPDATE operators SET {change}")
+    assert (refused.status_code, problem_of(refused)["reason"]) == (401, "unknown_token")
+    assert refused.headers["www-authenticate"]
+    assert acts.works == 1
+    assert acts.rows("SELECT count(*) FROM departments") == [(0,)]
+    assert [entry[:3] for entry in acts.audit()][-1] == ("operator:1", "make", "unknown_token")
+
+
+def test_who_acts_is_what_he_is_when_his_act_begins(acts: Acts) -> None:
+    """Role and scope are those of the act's own transaction, not those with which he was let in."""
+    done = while_an_act_waits(acts, "UPDATE operators SET role = 'supervisor', scope = 'any'")
+    assert done.status_code == 200
+    before, after = acts.callers
+    assert before == Operator(1, "ann", Role.OPERATOR, None, hash_token("ann"))
+    assert after == Operator(1, "ann", Role.SUPERVISOR, Scope.ANY, hash_token("ann"))
+
+
 def test_an_act_is_repeated_after_a_deadlock(acts: Acts) -> None:
     """It has surely not happened; its key is taken anew, and it is entered and hinted once."""
     acts.deadlocks = 2
@@ -229,13 +292,15 @@ def test_keys_are_forgotten_after_a_day(acts: Acts) -> None:
     """The oldest first, some at a time; afterwards the key is free."""
     for number in range(4):
         acts.post(f"desk {number}", f"k-{number}")
-    old = "UPDATE idempotency_keys SET at = now() - interval '25 hours' - right(key, 1)::int * interval '1 hour'"
-    acts.rows(f"{old} WHERE key <> 'k-0' RETURNING key")
+    its_id = "(result ->> 'department_id')::int"
+    old = f"UPDATE idempotency_keys SET at = now() - interval '25 hours' - {its_id} * interval '1 hour'"
+    acts.rows(f"{old} WHERE {its_id} <> 1 RETURNING key")
     with Database(DatabaseOptions(acts.url, "test")) as database:
         forgotten = []
         for _ in range(3):
             with database.transaction() as connection:
                 forgotten.append(idempotency.forget(connection, 24, 2))
     assert forgotten == [2, 1, 0]
-    assert acts.rows("SELECT key FROM idempotency_keys") == [("k-0",)]
+    assert acts.rows("SELECT result FROM idempotency_keys") == [({"department_id": 1},)]
+    assert REPLAYED in acts.post("desk 0", "k-0").headers
     assert REPLAYED not in acts.post("desk 9", "k-1").headers

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psycopg
 import pytest
 
 from config.topology import Step
@@ -272,3 +273,61 @@ def test_acts_and_steps_in_the_same_chats_do_not_block_each_other_for_ever(desk:
     desk.drain()
     ledger = desk.get("/api/ledger")
     assert (ledger["dead"], ledger["pending"], ledger["balances"]) == (0, 0, True)
+
+
+def test_a_service_says_for_whom_it_acts(desk: Desk) -> None:
+    """The person stands in the audit and in the events; he is part of what was asked for under a key."""
+    desk.open_channel("desk", [desk.operator("ann")], closing_text="")
+    dialog_id = desk.dialog("desk-telegram", "chat-1")
+    path, key = f"/api/dialogs/{dialog_id}/close", {"idempotency-key": "k-1"}
+    assert desk.service.post(path, json={"by": "Eve Smith"}, headers=key).status_code == 200
+    assert desk.service.post(path, json={"by": "Eve Smith"}, headers=key).headers["idempotency-replayed"] == "true"
+    other = desk.service.post(path, json={"by": "Ann Smith"}, headers=key)
+    assert problem_of(other)["reason"] == "idempotency_key_reused"
+    assert desk.get(f"/api/dialogs/{dialog_id}")["events"][-1]["actor"] == "service:Eve Smith"
+    entries = [(one["actor"], one["act"], one["outcome"]) for one in desk.get("/api/audit")["items"]]
+    assert entries == [
+        ("service:Ann Smith", "close", "idempotency_key_reused"),
+        ("service:Eve Smith", "close", "done"),
+    ]
+    pinned = f"/api/dialogs/{desk.dialog('desk-telegram', 'chat-2')}/pin"
+    keyed = {"idempotency-key": "k-2"}
+    answers = [desk.service.post(pinned, json=body, headers=keyed) for body in (None, {}, {"by": None})]
+    assert ["idempotency-replayed" in answer.headers for answer in answers] == [False, True, True]
+    for wrong in ({"by": "+49 171 2345678"}, {"by": ""}, {"more": 1}):
+        assert problem_of(desk.service.post(pinned, json=wrong))["reason"] == "invalid_request", wrong
+    refused = desk.as_operator("ann").post(pinned, json={"by": "Eve Smith"})
+    assert (refused.status_code, problem_of(refused)["reason"]) == (422, "bad_by")
+
+
+def test_a_service_says_for_whom_it_decides_about_operators(desk: Desk) -> None:
+    """D11: leaves and dismissals."""
+    ann = desk.operator("ann")
+    by = {"by": "Eve Smith"}
+    days = {"from": "2091-01-01T00:00:00Z", "until": "2091-01-02T00:00:00+02:00"}
+    leave = desk.service.post(f"/api/operators/{ann}/leaves", json=days | by).json()
+    assert desk.service.post(f"/api/leaves/{leave['id']}/end", json=by).status_code == 200
+    assert desk.service.post(f"/api/operators/{ann}/dismiss", json=by).status_code == 200
+    assert {one["actor"] for one in desk.get("/api/audit")["items"]} == {"service:Eve Smith"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [3820694400, "3820694400", "2091-01-01", "2091-01-01T00:00:00", "2091-13-01T00:00:00Z", "2091-01-01 00:00Z"],
+)
+def test_a_leave_is_from_one_written_time_to_another(desk: Desk, wrong: object) -> None:
+    """D6: with a zone; a number would be seconds or milliseconds, whichever fits."""
+    path = f"/api/operators/{desk.operator('ann')}/leaves"
+    refused = desk.service.post(path, json={"from": wrong, "until": "2092-01-01T00:00:00Z"})
+    assert (refused.status_code, problem_of(refused)["reason"]) == (422, "invalid_request")
+    assert desk.service.post(path, json={"from": "2091-01-01T00:00Z", "until": "2092-01-01T00:00:00.5+0200"}).is_success
+
+
+def test_a_foreign_skip_waits_for_nobody(desk: Desk) -> None:
+    """D5: it is refused before anything is locked, so it neither waits for the distribution nor holds it up."""
+    desk.open_channel("desk", [desk.operator("ann"), desk.operator("ben", online=False)])
+    dialog_id = desk.dialog("desk-telegram", "chat-1")
+    with psycopg.connect(desk.url) as locking:
+        locking.execute("SELECT FROM chats FOR UPDATE")
+        locking.execute("SELECT FROM open_channels FOR UPDATE")
+        assert desk.refusal("ben", f"/api/dialogs/{dialog_id}/skip") == "not_yours"

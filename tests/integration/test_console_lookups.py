@@ -374,3 +374,28 @@ def test_a_dialog_shows_its_clocks_and_marks(desk: Desk) -> None:
     ]
     (decision,) = dialog["decisions"]
     assert (decision["cause"], decision["over_limit"], decision["not_named"]) == ("waiting", False, {})
+
+
+def test_of_a_long_story_the_newest_is_told(desk: Desk) -> None:
+    """S1, D12: 200 events and 200 decisions, the oldest of them first, and whether there are older ones."""
+    desk.open_channel("desk", [desk.operator("ann")])
+    dialog_id = desk.dialog("desk-telegram", "chat-1")
+    shown = desk.get(f"/api/dialogs/{dialog_id}")
+    assert (shown["events_more"], shown["decisions_more"]) == (False, False)
+    events, decisions = len(shown["events"]), len(shown["decisions"])
+    kept = (
+        "INSERT INTO events (dialog_id, actor, cause) "
+        "SELECT %s, 'system', 'kept ' || n FROM generate_series(1, %s) AS n"
+    )
+    decided = (
+        "INSERT INTO decisions (dialog_id, rule, cause, candidates, unnamed) "
+        "SELECT %s, 'D5', 'kept ' || n, '{}', '{}' FROM generate_series(1, %s) AS n"
+    )
+    for query, told, number in ((kept, "events", 200 - events), (decided, "decisions", 200 - decisions)):
+        desk.rows(query, dialog_id, number)
+        full = desk.get(f"/api/dialogs/{dialog_id}")
+        assert (len(full[told]), full[f"{told}_more"]) == (200, False)
+        desk.rows(query, dialog_id, 1)
+        more = desk.get(f"/api/dialogs/{dialog_id}")
+        assert more[told][:-1] == full[told][1:]
+        assert (len(more[told]), more[f"{told}_more"], more[told][-1]["cause"]) == (200, True, "kept 1")

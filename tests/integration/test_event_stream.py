@@ -1,6 +1,7 @@
 """GET /api/events: what happens, once each and in order, to whom it concerns, whatever goes away meanwhile (S1)."""
 
 import random
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import orjson
 import psycopg
 import pytest
 
-from console import event_frames, event_routes, streams
+from console import event_frames, event_routes, serving, streams
 from crm_store import following
 from crm_store.events import Event
 from crm_store.following import Position
@@ -145,9 +146,11 @@ def test_the_tail_serves_as_much_as_it_remembers(
     pages: list[Position] = []
     page = streams.Streams.page
 
-    async def counted(self: streams.Streams, after: Position) -> following.Page:
+    async def counted(
+        self: streams.Streams, after: Position, follower: streams.Follower
+    ) -> tuple[following.Page, streams.Interest | None]:
         pages.append(after)
-        return await page(self, after)
+        return await page(self, after, follower)
 
     with desk.following() as keeper, desk.following() as screen:
         screen.close()
@@ -292,6 +295,33 @@ def test_a_screen_that_does_not_read_is_closed_and_loses_nothing(
         assert wait_for(lambda: slow.dialogs() + again.dialogs() == list(range(total)))
 
 
+def test_the_connection_of_who_never_reads_is_given_up(desk: StreamedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written to it will never be read, so waiting for that before it is closed would be for ever."""
+    monkeypatch.setattr(streams, "BUFFER", 20)
+    monkeypatch.setattr(streams, "PAGE", 20)
+    monkeypatch.setattr(streams, "POLL", 0.001)
+    monkeypatch.setattr(serving, "LINGER", 0.2)
+    lost: list[object] = []
+    connection_lost = serving.ClosingProtocol.connection_lost
+
+    def noted(self: serving.ClosingProtocol, error: Exception | None) -> None:
+        lost.append(self.client)
+        connection_lost(self, error)
+
+    monkeypatch.setattr(serving.ClosingProtocol, "connection_lost", noted)
+    wide = {"ids": list(range(20_000))}
+    url = httpx.URL(desk.urls[0])
+    request = f"GET /api/events HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {SERVICE_TOKEN}\r\n\r\n"
+    with desk.following() as other, socket.create_connection((url.host, url.port)) as deaf:
+        deaf.sendall(request.encode())
+        deaf.recv(1)
+        for n in range(200):
+            desk.log(Event(n, 1, "system", "kept", details=wide))
+            assert other.has(n + 2)
+        assert wait_for(lambda: deaf.getsockname() in lost)
+        assert not other.ended
+
+
 def test_without_postgresql_it_stays_open_and_loses_nothing(
     desk: StreamedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -417,6 +447,56 @@ def test_a_token_that_is_void_loses_its_stream(desk: StreamedDesk, monkeypatch: 
         for token in ("token of ann", "token of ben"):
             with desk.screen(token, ann.last_id) as refused:
                 assert refused.status == 401
+
+
+@pytest.mark.parametrize("change", ["dismissed", "another token", "put on a roster"])
+def test_who_catches_up_is_asked_for_again_with_every_page(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Whoever is a long way behind sees nothing more once his token is void, or he sees other things."""
+    monkeypatch.setattr(streams, "PAGE", 5)
+    with StreamedDesk(database_url, instances=2) as desk:
+        ann = desk.operator("ann")
+        shop = desk.open_channel()
+        with desk.following("token of ann") as screen:
+            assert screen.saw("hello")
+        desk.log(*(message(n, ann) for n in range(100)))
+        page = streams.Streams.page
+        pages = []
+
+        async def slow(
+            self: streams.Streams, after: Position, follower: streams.Follower
+        ) -> tuple[following.Page, streams.Interest | None]:
+            pages.append(after)
+            if len(pages) == 3:
+                if change == "dismissed":
+                    desk.execute("UPDATE operators SET dismissed_at = now() WHERE name = 'ann'")
+                elif change == "another token":
+                    desk.execute("UPDATE operators SET token_hash = %s WHERE name = 'ann'", hash_token("another"))
+                else:
+                    desk.seat(shop, ann)
+            return await page(self, after, follower)
+
+        monkeypatch.setattr(streams.Streams, "page", slow)
+        with desk.screen("token of ann", screen.last_id, instance=1) as behind:
+            assert behind.is_ended()
+            assert behind.dialogs() == list(range(10))
+        with desk.screen("token of ann", behind.last_id, instance=1) as again:
+            if change == "put on a roster":
+                assert again.saw("reset")
+            else:
+                assert again.status == 401
+
+
+@pytest.mark.parametrize("written", ["Bearer  {}", "bearer {}", "BEARER   {}"])
+def test_a_token_is_read_as_everywhere(desk: StreamedDesk, written: str) -> None:
+    """However many spaces stand before it: whoever is let in has a stream."""
+    desk.operator("ann")
+    for token in (SERVICE_TOKEN, "token of ann"):
+        headers = {"authorization": written.format(token)}
+        url = f"{desk.urls[0]}/api/events"
+        with httpx.stream("GET", url, headers=headers, trust_env=False, timeout=10) as response:
+            assert response.status_code == 200, written
 
 
 # Limits, and the end

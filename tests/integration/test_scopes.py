@@ -7,11 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from console import access
+from console import access, identifying, tracker_routes
 from console.security import Caller, Operator, Service
 from crm_store.database import Database, DatabaseOptions
 from tests.desks import SERVICE_TOKEN, Desk, problem_of
 from tracker.access import Role, Scope, Standing
+from tracker.identifiers import IdentifierKind
 
 pytestmark = pytest.mark.integration
 
@@ -31,8 +32,10 @@ class Company:
     operators: dict[str, int]
 
     def client(self, who: str) -> httpx.Client:
-        """Calls as somebody; `service` is the service."""
-        return self.desk.with_token(SERVICE_TOKEN) if who == "service" else self.desk.as_operator(who)
+        """Calls as somebody; `service` is the service, nobody has no token."""
+        if who in ("", "service"):
+            return self.desk.with_token(SERVICE_TOKEN if who else "")
+        return self.desk.as_operator(who)
 
 
 @pytest.fixture
@@ -178,6 +181,34 @@ def test_what_waits_is_shown_to_whose_reach_it_is_in(company: Company) -> None:
     assert company.client("sue").get("/api/open-channels/3/backlog").status_code == 403, "support is none of hers"
 
 
+EDITS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("PATCH", "", {"name": "Mr Nobody"}),
+    ("POST", "/identifiers", {"identifier": "+49 171 2345678"}),
+    ("POST", "/identifiers/remove", {"identifier": "four@shop-mail.de"}),
+)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), EDITS)
+def test_a_card_is_edited_by_whoever_has_one_of_its_chats_in_scope(
+    company: Company, method: str, path: str, body: dict[str, str]
+) -> None:
+    """An identifier on a foreign card would bind a chat of one's own to it, and open its customer's history."""
+    desk = company.desk
+    card_id = desk.get(f"/api/dialogs/{company.dialogs['of cem']}")["card_id"]
+    entered = {"identifier": "four@shop-mail.de"}
+    assert desk.service.post(f"/api/cards/{card_id}/identifiers", json=entered).status_code == 200
+    before = desk.get(f"/api/cards/{card_id}")
+    for who in ("ann", "ben", "sue", "far", "meg"):
+        refused = company.client(who).request(method, f"/api/cards/{card_id}{path}", json=body)
+        assert (refused.status_code, problem_of(refused)["reason"]) == (403, "out_of_scope"), who
+    assert desk.get(f"/api/cards/{card_id}") == before
+    assert [entry["outcome"] for entry in desk.get("/api/audit")["items"]] == [*["out_of_scope"] * 5, "done"]
+    for who in ("cem", "adm"):
+        done = company.client(who).request(method, f"/api/cards/{card_id}{path}", json=body)
+        assert done.is_success or problem_of(done)["reason"] == "not_on_card", who
+    assert desk.get(f"/api/cards/{card_id}") != before
+
+
 def test_unknown_is_told_before_scope(company: Company) -> None:
     """What there is not is 404 for everybody."""
     for path in ("dialogs/999", "chats/999", "chats/999/history", "cards/999/history"):
@@ -214,6 +245,42 @@ def test_what_each_is_to_a_dialog(company: Company) -> None:
     ):
         assert standing(who, what) == Standing(ids[who], on_roster, supervises), (who, what)
     assert standing("service", "of cem") == Standing(None, False, True)
+
+
+@pytest.mark.parametrize("act", ["take", "transfer", "close", "spam", "pin"])
+def test_who_once_had_a_dialog_does_not_supervise_it(company: Company, act: str) -> None:
+    """D10: a supervisor who had a dialog of the chat may look at it; it is with one of another department by now."""
+    desk, dialog_id = company.desk, company.dialogs["of cem"]
+    desk.rows(
+        "INSERT INTO events (dialog_id, actor, cause, became, operator_id) VALUES (%s, 'system', 'D2', 'assigned', %s)",
+        dialog_id,
+        company.operators["sue"],
+    )
+    sue = company.client("sue")
+    assert sue.get(f"/api/dialogs/{dialog_id}").status_code == 200
+    refused = sue.post(f"/api/dialogs/{dialog_id}/{act}", json={"backlog": True} if act == "transfer" else None)
+    assert (refused.status_code, problem_of(refused)["reason"]) == (409, "taken" if act == "take" else "not_yours")
+    assert desk.get(f"/api/dialogs/{dialog_id}")["operator"]["name"] == "cem"
+
+
+def test_a_repeated_act_shows_nothing_that_is_out_of_scope_by_now(company: Company) -> None:
+    """Under the key of an act that was done: to whom it has gone meanwhile is none of the caller's business."""
+    desk, dialog_id = company.desk, company.dialogs["of ann"]
+    sue, key = company.client("sue"), {"idempotency-key": "k-1"}
+    assert sue.post(f"/api/dialogs/{dialog_id}/pin", headers=key).status_code == 200
+    leave = f"/api/operators/{company.operators['ann']}/leaves"
+    days = {"from": "2091-01-01T00:00:00Z", "until": "2091-01-02T00:00:00Z"}
+    leave_id = sue.post(leave, headers=key | {"idempotency-key": "k-2"}, json=days).json()["id"]
+    assert sue.post(f"/api/leaves/{leave_id}/end", headers={"idempotency-key": "k-3"}).status_code == 200
+    desk.rows("DELETE FROM department_supervisors")
+    for path, number, body in (
+        (f"/api/dialogs/{dialog_id}/pin", "k-1", None),
+        (leave, "k-2", days),
+        (f"/api/leaves/{leave_id}/end", "k-3", None),
+    ):
+        refused = sue.post(path, headers={"idempotency-key": number}, json=body)
+        assert (refused.status_code, problem_of(refused)["reason"]) == (403, "out_of_scope"), path
+    assert desk.get("/api/audit")["items"][0]["outcome"] == "out_of_scope"
 
 
 ACTS: dict[str, tuple[str, Any]] = {
@@ -319,3 +386,59 @@ def test_a_role_that_is_taken_away_is_gone_at_once(company: Company) -> None:
     company.desk.rows("UPDATE operators SET role = 'operator' WHERE name = 'adm'")
     assert company.client("adm").get("/api/audit").status_code == 403
     assert company.client("adm").get("/api/dialogs").json()["items"] == []
+
+
+def test_a_role_that_is_taken_away_while_an_act_is_on_its_way_is_gone(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He was let in as an administrator; the act's own transaction asks again."""
+    read = identifying.listed
+
+    def slow(written: str, region: str | None) -> tuple[IdentifierKind, str]:
+        company.desk.rows("UPDATE operators SET role = 'operator' WHERE name = 'adm'")
+        return read(written, region)
+
+    monkeypatch.setattr(tracker_routes, "listed", slow)
+    refused = company.client("adm").post("/api/tracker/blocked", json={"value": "spam@example.org", "reason": "a test"})
+    assert (refused.status_code, problem_of(refused)["reason"]) == (403, "administrators_only")
+    assert "spam@example.org" not in str(company.desk.get("/api/tracker/blocked"))
+    (entry,) = company.desk.get("/api/audit")["items"]
+    assert (entry["act"], entry["outcome"]) == ("block", "administrators_only")
+
+
+def test_who_wants_to_do_what_he_may_not_is_in_the_audit_once(company: Company) -> None:
+    """Whether he is stopped before the act has begun or in it; look-ups and strangers are not."""
+    ids = company.operators
+    merging = {"card_id": 1, "other_id": 2, "reason": "x"}
+    blocking = {"value": "a@shop-mail.de", "reason": "x", "by": "Somebody"}
+    table: tuple[tuple[str, str, Any, str, str, dict[str, int]], ...] = (
+        ("ann", "/api/tracker/merges", merging, "merge", "administrators_only", {}),
+        (
+            "sue",
+            "/api/cards/1/detach",
+            {"identifier": "x", "reason": "x"},
+            "detach",
+            "administrators_only",
+            {"card_id": 1},
+        ),
+        ("service", "/api/dialogs/4/accept", None, "accept", "operator_only", {"dialog_id": 4}),
+        ("service", "/api/operator/workday/start", None, "workday_start", "operator_only", {}),
+        ("adm", "/api/tracker/blocked", blocking, "block", "bad_by", {}),
+        ("adm", "/api/dialogs/4/close", {"by": "Somebody"}, "close", "bad_by", {"dialog_id": 4}),
+        ("ann", "/api/operators/2/dismiss", None, "dismiss", "administrators_only", {"operator_id": 2}),
+    )
+    for who, path, body, act, reason, details in table:
+        refused = company.client(who).post(path, json=body)
+        assert problem_of(refused)["reason"] == reason, path
+        entries = company.desk.rows("DELETE FROM audit RETURNING actor, act, outcome, details")
+        actor = "service" if who == "service" else f"operator:{ids[who]}"
+        assert entries == [(actor, act, reason, details)], path
+    assert company.client("ann").get("/api/audit").status_code == 403
+    assert company.client("").request("POST", "/api/tracker/merges", json=merging).status_code == 401
+    assert company.desk.value("SELECT count(*) FROM audit") == 0
+
+
+def test_a_path_has_no_slash_at_its_end(company: Company) -> None:
+    """It is no other path, to which a client might be sent with another host or scheme."""
+    response = company.client("ann").get("/api/dialogs/")
+    assert (response.status_code, problem_of(response)["reason"]) == (404, "not_found")

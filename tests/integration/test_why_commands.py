@@ -395,3 +395,15 @@ def _beside(desk: Desk, open_channel_id: int, dialog_id: int) -> bool:
 
 def _read_only(connection: Connection) -> None:
     connection.execute("SET TRANSACTION READ ONLY")
+
+
+def test_of_a_long_story_it_is_said_that_older_things_are_not_shown(desk: Desk, command: CommandLine) -> None:
+    """S1, D12: the newest events and decisions are."""
+    desk.open_channel("Shop", ["telegram"], [desk.operator("Ann")])
+    dialog_id = dialog(desk, 7)
+    assert "what is older is not shown" not in said(command, "dialogs", "why", str(dialog_id))
+    desk.execute(
+        "INSERT INTO events (dialog_id, actor, cause) SELECT %s, 'system', 'kept' FROM generate_series(1, 200)",
+        dialog_id,
+    )
+    assert said(command, "dialogs", "why", str(dialog_id)).count("what is older is not shown") == 1

@@ -45,7 +45,7 @@ class Process:
         """It has just begun, and remembers nothing."""
         return None
 
-    async def page(self, after: Position) -> Page:
+    async def page(self, after: Position, follower: Follower) -> tuple[Page, Interest | None]:
         """Two at a time."""
         if self.failures:
             self.failures -= 1
@@ -54,7 +54,8 @@ class Process:
         first = after.xid if after.id == 0 else after.xid + 1
         events = tuple(logged(xid) for xid in range(first, self.last + 1))[:2]
         last = len(events) < 2
-        return Page(events, Position(self.last + 1, 0) if last else events[-1].position, last, NOW)
+        page = Page(events, Position(self.last + 1, 0) if last else events[-1].position, last, NOW)
+        return page, follower.interest
 
     def attach(self, follower: Follower, _position: Position, _read_at: datetime) -> Position:
         """As `Streams.attach`."""
