@@ -15,10 +15,11 @@ from console.acting import Asked, Done, carry_out
 from console.dependencies import Dependencies
 from console.problems import unknown
 from console.security import Operator
-from crm_store import cards, chats, desks, dialogs, events, matching, outbox, seats, timers
+from crm_store import cards, chats, desks, dialogs, events, matching, outbox, planning, seats, timers
 from crm_store.database import Connection
 from crm_store.desks import LockedOpenChannel
-from crm_store.dialogs import DecisionRecord, LockedDialog
+from crm_store.dialogs import LockedDialog
+from crm_store.planning import DecisionRecord
 from crm_store.timers import NewClock
 from crm_store.views import dialogs as views
 from crm_store.views.dialogs import DialogSummary
@@ -357,7 +358,7 @@ def _accept_offer(connection: Connection, scene: _Scene, operator: Operator) -> 
     unread = scene.seats - len({operator.id, *(other.operator_id for other in others)})
     unnamed = {PassedOver.NOT_REACHED.value: unread} if unread else {}
     record = DecisionRecord(dialog.id, "D4", "accept", operator.id, passed_over, unnamed)
-    dialogs.explain(connection, [record])
+    planning.explain(connection, [record])
 
 
 def _seat_of(connection: Connection, scene: _Scene, operator_id: int) -> RosterOperator:
@@ -459,7 +460,7 @@ def _start_auto_close(connection: Connection, scene: _Scene, *, pinned: bool) ->
 def _explain(connection: Connection, dialog_id: int, rule: str, operator_id: int, *, over_limit: bool) -> None:
     """A person decided (D12)."""
     record = DecisionRecord(dialog_id, rule, rule, operator_id, {}, {}, over_limit)
-    dialogs.explain(connection, [record])
+    planning.explain(connection, [record])
 
 
 def _free_slot(

@@ -7,11 +7,11 @@ timers (`serve`).
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from crm_store import desks, dialogs, events, seats, timers
+from crm_store import desks, events, planning, seats, timers
 from crm_store.database import Connection
 from crm_store.desks import LockedOpenChannel
-from crm_store.dialogs import Assignment, DecisionRecord, PlannedDialog
 from crm_store.events import Event
+from crm_store.planning import Assignment, DecisionRecord, PlannedDialog
 from crm_store.seats import Order, Seated, Slot
 from crm_store.timers import BacklogTimer, BacklogWish, NewClock
 from tracker.channels import Distribution
@@ -143,13 +143,13 @@ def serve_each(
 
 
 def _read(connection: Connection, desk: LockedOpenChannel, backlog: BacklogTimer | None, demand: Demand) -> Prepared:
-    waiting = dialogs.count_waiting(connection, desk.id, MOST_AT_ONCE)
+    waiting = planning.count_waiting(connection, desk.id, MOST_AT_ONCE)
     n = min(waiting + demand.n, MOST_AT_ONCE) + 2 * len(demand.leaving)  # each of these and its holder
     if n and desk.settings.distribution is Distribution.STRICTLY:
-        n += dialogs.most_passed(connection, desk.id, waiting, demand.leaving)
+        n += planning.most_passed(connection, desk.id, waiting, demand.leaving)
     preferred = set(demand.preferred)
     if desk.settings.to_responsible:
-        preferred.update(dialogs.preferred(connection, desk.id, demand.leaving))
+        preferred.update(planning.preferred(connection, desk.id, demand.leaving))
     responsible = seats.read_some(connection, desk.id, desk.settings, preferred) if preferred else Seated()
     roster = _read_roster(connection, desk, n) if n else Seated()
     by_id = {one.operator_id: one for one in responsible.operators}
@@ -204,7 +204,7 @@ def _serve(connection: Connection, prepared: Prepared, hand_over: HandOver, serv
     """One plan: the backlog and what is to be handed over, oldest first, as far as there are free slots."""
     desk = prepared.desk
     waiting = _waiting(connection, prepared, len(hand_over.dialog_ids))
-    passing = dialogs.lock_assigned(connection, desk.id, hand_over.dialog_ids) if hand_over.dialog_ids else []
+    passing = planning.lock_assigned(connection, desk.id, hand_over.dialog_ids) if hand_over.dialog_ids else []
     planned = {one.id: one for one in sorted((*waiting, *passing), key=lambda one: one.id)}
     placed = False
     if planned:
@@ -222,7 +222,7 @@ def _serve(connection: Connection, prepared: Prepared, hand_over: HandOver, serv
         if desk.seats > seats.SMALL:
             spent = {who for ids in (*made.ineligible.values(), *made.full.values()) for who in ids}
             seats.rest(connection, desk.id, {who: n for who, n in prepared.wakes.items() if who in spent})
-    left = dialogs.waits_on(connection, desk.id)
+    left = planning.waits_on(connection, desk.id)
     if left and (prepared.is_short or (placed and len(waiting) >= MOST_AT_ONCE)):
         served.more.add(desk.id)
     seconds = (0.0 if desk.id in served.more else BACKLOG_RETRY) if left else None
@@ -240,10 +240,10 @@ def _waiting(connection: Connection, prepared: Prepared, n_leaving: int) -> list
     if desk.settings.distribution is Distribution.ALL and slots:
         slots = MOST_AT_ONCE
     able = {who: one.free for who, one in prepared.responsible.items() if one.ineligible(available) is None}
-    preferring = dialogs.waiting_for(connection, desk.id, able, min(MOST_AT_ONCE, max(able.values()))) if able else []
+    preferring = planning.waiting_for(connection, desk.id, able, min(MOST_AT_ONCE, max(able.values()))) if able else []
     # Each of the oldest takes a slot of the roster or is among those that prefer somebody: none is overtaken (D8).
     limit = min(slots + len(preferring) + n_leaving, MOST_AT_ONCE)
-    oldest = dialogs.waiting(connection, desk.id, limit) if limit else []
+    oldest = planning.waiting(connection, desk.id, limit) if limit else []
     known = {one.id for one in oldest}
     return [*oldest, *(one for one in preferring if one.id not in known)]
 
@@ -266,14 +266,14 @@ def _carry_out(
     served.kept += [one.dialog_id for one in made.decisions if one.kept]
     served.handed += [one.dialog_id for one in changed if planned[one.dialog_id].operator_id is not None]
     if changed:
-        dialogs.assign(connection, [_assignment(planned[one.dialog_id], one) for one in changed])
+        planning.assign(connection, [_assignment(planned[one.dialog_id], one) for one in changed])
     if newly_kept:
-        dialogs.keep(connection, [one.dialog_id for one in newly_kept])
+        planning.keep(connection, [one.dialog_id for one in newly_kept])
     told = [*changed, *newly_kept]
     if told:
         ineligible = {why.value: ids for why, ids in made.ineligible.items()}
-        plan_id = dialogs.insert_plan(connection, desk.id, ineligible) if ineligible else None
-        dialogs.explain(connection, [_record(planned[one.dialog_id], one, hand_over) for one in told], plan_id)
+        plan_id = planning.insert_plan(connection, desk.id, ineligible) if ineligible else None
+        planning.explain(connection, [_record(planned[one.dialog_id], one, hand_over) for one in told], plan_id)
         events.log(connection, [_event(desk, planned[one.dialog_id], one, hand_over) for one in told])
     _set_clocks(connection, prepared, planned, made.decisions)
     if made.turns:
