@@ -8,7 +8,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
-from crm_store import returning, seats
+from crm_store import planning, returning, seats
 from crm_store.chats import read_settings
 from crm_store.database import Connection
 from crm_store.errors import StoreError
@@ -183,9 +183,7 @@ def seat(connection: Connection, open_channel_ids: Collection[int]) -> None:
         )
         slots += freed
     seats.wake_all(connection, open_channel_ids)
-    waiting = [
-        open_channel_id for open_channel_id in open_channel_ids if planning.waits_on(connection, open_channel_id)
-    ]
+    waiting = [place for place in open_channel_ids if planning.waits_on(connection, place)]
     seats.free_slots(connection, slots, waiting)
 
 

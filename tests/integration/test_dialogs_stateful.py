@@ -20,6 +20,7 @@ from console.operations import Target
 from console.security import Caller, Operator, Service, actor_of
 from crm_store import timers
 from crm_store.database import Database
+from crm_store.secrets import hash_token
 from tests.dialog_invariants import check
 from tests.dialog_model import HELD, Happened, Model, ModelDesk, ModelDialog, ModelOperator
 from tests.pipeline import Desk, text_message
@@ -156,7 +157,12 @@ class Dialogs(RuleBasedStateMachine):
         active = [one.id for one in self.model.operators.values() if not one.dismissed]
         likely = [dialog.holder] * len(active) if dialog.holder in active else []
         choice = [*active, *likely]
-        return Operator(choice[number % len(choice)] or 0, "somebody")
+        return self.as_caller(choice[number % len(choice)] or 0)
+
+    def as_caller(self, operator_id: int) -> Operator:
+        """With the token that the tests' desk gives."""
+        place = sorted(self.model.operators).index(operator_id)
+        return Operator(operator_id, "somebody", token_hash=hash_token(f"operator {place}"))
 
     # Steps
 
@@ -357,7 +363,7 @@ class Dialogs(RuleBasedStateMachine):
         operator = self.model.operators[sorted(self.model.operators)[who]]
         if operator.dismissed:
             return
-        asked = Asked(Operator(operator.id, ""), "o", how)
+        asked = Asked(self.as_caller(operator.id), "o", how)
         if how == "silent":
             operator.silent = True
             self.desk.execute("UPDATE operators SET seen_at = now() - interval '1 hour' WHERE id = %s", operator.id)
@@ -375,7 +381,7 @@ class Dialogs(RuleBasedStateMachine):
             return
         before = operator.workday
         try:
-            presence.turn_workday(self.needs, Asked(Operator(operator.id, ""), "o", "workday"), operator.id, workday)
+            presence.turn_workday(self.needs, Asked(self.as_caller(operator.id), "o", "workday"), operator.id, workday)
             operator.workday = workday.value
         except ActRefusedError:
             assert before == workday.value or (before, workday) == ("ended", Workday.PAUSED)
