@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from console import card_creation, operations
 from console.acting import Asking
@@ -27,10 +27,8 @@ PositiveId = Annotated[int, Field(ge=1, le=2**63 - 1, strict=True)]
 router = APIRouter(prefix="/api", tags=["acts"], responses=documented(401, 403, 404, 409, 422, 503))
 
 
-class Answer(BaseModel):
+class Answer(Act):
     """What the operator writes to the customer."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     text: Annotated[
         str,
@@ -67,22 +65,26 @@ class WantedCard(Act):
 
 
 @router.post("/dialogs/{dialog_id}/accept")
-def accept(needs: Needs, asking: Asking, operator: OperatorOnly, dialog_id: RowId) -> DialogSummary:
+def accept(
+    needs: Needs, asking: Asking, operator: OperatorOnly, dialog_id: RowId, body: Act | None = None
+) -> DialogSummary:
     """Take a dialog that is offered or assigned to you (D4).
 
     Refused: taken, already_yours, not_assigned, closed; for an offer also not_on_roster, at_limit, at_personal_limit,
     and why you are not available.
     """
-    return operations.accept(needs, asking.to("accept", {"dialog_id": dialog_id}), operator, dialog_id)
+    return operations.accept(needs, asking.to("accept", {"dialog_id": dialog_id}, body or Act()), operator, dialog_id)
 
 
 @router.post("/dialogs/{dialog_id}/skip")
-def skip(needs: Needs, asking: Asking, operator: OperatorOnly, dialog_id: RowId) -> DialogSummary:
+def skip(
+    needs: Needs, asking: Asking, operator: OperatorOnly, dialog_id: RowId, body: Act | None = None
+) -> DialogSummary:
     """Let a dialog that is assigned to you pass to another (D5).
 
     Refused: not_yours, already_yours, closed, nobody_else.
     """
-    return operations.skip(needs, asking.to("skip", {"dialog_id": dialog_id}), operator, dialog_id)
+    return operations.skip(needs, asking.to("skip", {"dialog_id": dialog_id}, body or Act()), operator, dialog_id)
 
 
 @router.post("/dialogs/{dialog_id}/answer")
@@ -92,12 +94,14 @@ def answer(needs: Needs, asking: Asking, operator: OperatorOnly, dialog_id: RowI
 
 
 @router.post("/dialogs/{dialog_id}/take")
-def take(needs: Needs, asking: Asking, operator: OperatorOnly, dialog_id: RowId) -> DialogSummary:
+def take(
+    needs: Needs, asking: Asking, operator: OperatorOnly, dialog_id: RowId, body: Act | None = None
+) -> DialogSummary:
     """Take a dialog that waits; a supervisor any that is open. It may pass a limit (D7).
 
     Refused: taken, already_yours, not_on_roster, closed.
     """
-    return operations.take(needs, asking.to("take", {"dialog_id": dialog_id}), operator, dialog_id)
+    return operations.take(needs, asking.to("take", {"dialog_id": dialog_id}, body or Act()), operator, dialog_id)
 
 
 @router.post("/dialogs/{dialog_id}/transfer")

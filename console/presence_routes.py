@@ -57,21 +57,21 @@ class LeaveView(BaseModel):
 
 
 @router.post("/operator/online")
-def online(needs: Needs, operator: OperatorOnly, asking: Asking) -> OperatorView:
+def online(needs: Needs, operator: OperatorOnly, asking: Asking, body: Act | None = None) -> OperatorView:
     """Be there, for new dialogs too. A heartbeat is due at least once a minute. Refused: dismissed."""
-    return presence.go_online(needs, asking.to("online"), operator.id)
+    return presence.go_online(needs, asking.to("online", None, body or Act()), operator.id)
 
 
 @router.post("/operator/away")
-def away(needs: Needs, operator: OperatorOnly, asking: Asking) -> OperatorView:
+def away(needs: Needs, operator: OperatorOnly, asking: Asking, body: Act | None = None) -> OperatorView:
     """Be there, for nothing new. Refused: dismissed."""
-    return presence.go_away(needs, asking.to("away"), operator.id)
+    return presence.go_away(needs, asking.to("away", None, body or Act()), operator.id)
 
 
 @router.post("/operator/offline")
-def offline(needs: Needs, operator: OperatorOnly, asking: Asking) -> OperatorView:
+def offline(needs: Needs, operator: OperatorOnly, asking: Asking, body: Act | None = None) -> OperatorView:
     """Be gone. Refused: dismissed."""
-    return presence.go_offline(needs, asking.to("offline"), operator.id)
+    return presence.go_offline(needs, asking.to("offline", None, body or Act()), operator.id)
 
 
 @router.post("/operator/heartbeat")
@@ -81,21 +81,21 @@ def heartbeat(needs: Needs, operator: OperatorOnly) -> OperatorView:
 
 
 @router.post("/operator/workday/start", name="workday_start")
-def start_workday(needs: Needs, operator: OperatorOnly, asking: Asking) -> OperatorView:
+def start_workday(needs: Needs, operator: OperatorOnly, asking: Asking, body: Act | None = None) -> OperatorView:
     """Begin, or go on after a pause. Refused: time_not_tracked, dismissed."""
-    return presence.turn_workday(needs, asking.to("workday_start"), operator.id, Workday.STARTED)
+    return presence.turn_workday(needs, asking.to("workday_start", None, body or Act()), operator.id, Workday.STARTED)
 
 
 @router.post("/operator/workday/pause", name="workday_pause")
-def pause_workday(needs: Needs, operator: OperatorOnly, asking: Asking) -> OperatorView:
+def pause_workday(needs: Needs, operator: OperatorOnly, asking: Asking, body: Act | None = None) -> OperatorView:
     """Be given nothing for a while. Refused: time_not_tracked, workday_not_started, dismissed."""
-    return presence.turn_workday(needs, asking.to("workday_pause"), operator.id, Workday.PAUSED)
+    return presence.turn_workday(needs, asking.to("workday_pause", None, body or Act()), operator.id, Workday.PAUSED)
 
 
 @router.post("/operator/workday/end", name="workday_end")
-def end_workday(needs: Needs, operator: OperatorOnly, asking: Asking) -> OperatorView:
+def end_workday(needs: Needs, operator: OperatorOnly, asking: Asking, body: Act | None = None) -> OperatorView:
     """Go home: what nobody has answered goes back to the backlog (D11). Refused: time_not_tracked, dismissed."""
-    return presence.turn_workday(needs, asking.to("workday_end"), operator.id, Workday.ENDED)
+    return presence.turn_workday(needs, asking.to("workday_end", None, body or Act()), operator.id, Workday.ENDED)
 
 
 @router.post("/operators/{operator_id}/leaves", status_code=201, tags=["operators"])

@@ -411,6 +411,7 @@ def test_who_wants_to_do_what_he_may_not_is_in_the_audit_once(company: Company) 
     ids = company.operators
     merging = {"card_id": 1, "other_id": 2, "reason": "x"}
     blocking = {"value": "a@shop-mail.de", "reason": "x", "by": "Somebody"}
+    by = {"by": "Somebody"}
     table: tuple[tuple[str, str, Any, str, str, dict[str, int]], ...] = (
         ("ann", "/api/tracker/merges", merging, "merge", "administrators_only", {}),
         (
@@ -424,7 +425,10 @@ def test_who_wants_to_do_what_he_may_not_is_in_the_audit_once(company: Company) 
         ("service", "/api/dialogs/4/accept", None, "accept", "operator_only", {"dialog_id": 4}),
         ("service", "/api/operator/workday/start", None, "workday_start", "operator_only", {}),
         ("adm", "/api/tracker/blocked", blocking, "block", "bad_by", {}),
-        ("adm", "/api/dialogs/4/close", {"by": "Somebody"}, "close", "bad_by", {"dialog_id": 4}),
+        ("adm", "/api/dialogs/4/close", by, "close", "bad_by", {"dialog_id": 4}),
+        ("ann", "/api/dialogs/4/answer", {"text": "x", "by": "Somebody"}, "answer", "bad_by", {"dialog_id": 4}),
+        *(("ann", f"/api/dialogs/4/{act}", by, act, "bad_by", {"dialog_id": 4}) for act in ("accept", "skip", "take")),
+        ("ann", "/api/operator/online", by, "online", "bad_by", {}),
         ("ann", "/api/operators/2/dismiss", None, "dismiss", "administrators_only", {"operator_id": 2}),
     )
     for who, path, body, act, reason, details in table:
