@@ -21,9 +21,11 @@ from console.security import Caller, Operator, Service, actor_of
 from crm_store import desks
 from crm_store.database import Connection, Database, DatabaseOptions, Session
 from crm_store.inbox import ClaimedItem
+from crm_store.secrets import hash_token
 from tests import dialog_invariants
 from tests.dialog_invariants import Rows, snapshot
 from tests.pipeline import Desk
+from tracker.access import Role
 from tracker.dialogs import ActRefusedError
 from worker.runner import Carried, Outcome
 from worker.steps.distribute import distribute
@@ -91,7 +93,19 @@ class Console:
 
 def operator(operator_id: int) -> Operator:
     """A caller."""
-    return Operator(operator_id, f"operator {operator_id}")
+    return Operator(operator_id, f"operator {operator_id}", token_hash=token_of(operator_id))
+
+
+def enrol(desk: Desk, operator_id: int, role: Role = Role.OPERATOR) -> int:
+    """Give an operator the token with which `operator` calls, and a role; returns his id."""
+    parameters = (token_of(operator_id), role.value, operator_id)
+    desk.execute("UPDATE operators SET token_hash = %s, role = %s WHERE id = %s", *parameters)
+    return operator_id
+
+
+def token_of(operator_id: int) -> bytes:
+    """The hash of an operator's token."""
+    return hash_token(f"token of {operator_id}")
 
 
 def asked(caller: Caller) -> Asked:

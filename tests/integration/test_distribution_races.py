@@ -36,6 +36,7 @@ from tests.distribution_racers import (
     at_once,
     clocks_at_once,
     distribute_and_stop,
+    enrol,
     is_stopped,
     operator,
     outcome,
@@ -43,7 +44,7 @@ from tests.distribution_racers import (
 )
 from tests.pipeline import Desk, Worker, drain, text_message
 from tests.processes import wait_for
-from tracker.access import Role, Scope
+from tracker.access import Role
 from tracker.presence import Workday
 from worker.presence_watch import PresenceWatch
 from worker.timers import work_off
@@ -74,7 +75,7 @@ def console(desk: Desk) -> Iterator[Console]:
 
 def operators(desk: Desk, n: int, *, personal_limit: int | None = None, name: str = "operator") -> list[int]:
     """Who are there, however long it takes."""
-    made = [desk.operator(f"{name}-{k}", personal_limit=personal_limit) for k in range(n)]
+    made = [enrol(desk, desk.operator(f"{name}-{k}", personal_limit=personal_limit)) for k in range(n)]
     desk.execute("UPDATE operators SET seen_at = now() + interval '1 day' WHERE id = ANY(%s)", made)
     return made
 
@@ -304,7 +305,7 @@ def test_acts_customers_and_clocks_at_once(
         desk.open_channel("one", ["telegram"], everybody, **settings),
         desk.open_channel("two", ["custom"], everybody, **settings),
     ]
-    chief = Operator(desk.operator("chief"), "chief", Role.ADMINISTRATOR, Scope.ANY)
+    chief = operator(enrol(desk, desk.operator("chief"), Role.ADMINISTRATOR))
     workers, clocks = [desk.worker() for _ in range(2)], [Session(desk.options) for _ in range(2)]
     came = Counter[str]()
     for n in range(ROUNDS):

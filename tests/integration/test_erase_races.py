@@ -22,6 +22,7 @@ from crm_store import customers, inbox
 from crm_store.database import Connection, Database, Session
 from crm_store.erasure import OtherCustomerError, Request, erase
 from crm_store.errors import DatabaseAwayError
+from crm_store.secrets import hash_token
 from tests.canary import DIGITS, PHONE, TEXTS, canaries_in, in_tables, planted_desk, whatsapp
 from tests.pipeline import Desk, drain, text_message
 from tests.tracker_invariants import broken
@@ -211,7 +212,7 @@ def test_an_operator_who_acts_meanwhile_is_told_that_the_dialog_is_gone(desk, se
     """His answer waits for the erase, and finds nothing; nothing of it is left (404, not 500)."""
     desk.run_through(whatsapp(DIGITS, TEXTS[0]))
     dialog_id = desk.value("SELECT id FROM dialogs")
-    olga = Operator(desk.value("SELECT id FROM operators"), "Olga")
+    olga = Operator(desk.value("SELECT id FROM operators"), "Olga", token_hash=hash_token("Olga"))
     holder = Session(desk.options)
     with ThreadPoolExecutor(3) as pool, Database(desk.options) as database:
         needs = Dependencies(database, lambda _step: None, dict, b"")
