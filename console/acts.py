@@ -6,15 +6,15 @@ from typing import Annotated, Literal, Self
 from fastapi import APIRouter, Response
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from console import card_creation, operations
+from console import card_creation, operations, transfers
 from console.acting import Asking
 from console.card_creation import MadeCard
 from console.dependencies import Needs
-from console.operations import Target
 from console.pages import RowId
 from console.problems import documented
 from console.security import OperatorOnly
 from console.tracker_bodies import Act
+from console.transfers import Target
 from crm_store.views.dialogs import DialogSummary
 from tracker.cards import CardType
 from tracker.texts import clean_text
@@ -111,7 +111,7 @@ def transfer(needs: Needs, asking: Asking, dialog_id: RowId, body: Transfer) -> 
     Refused: not_yours, closed, closing, has_it_already, waits_already, inactive, and why the operator cannot have it.
     """
     target = Target(body.operator, body.open_channel)
-    return operations.transfer(needs, asking.to("transfer", {"dialog_id": dialog_id}, body), dialog_id, target)
+    return transfers.transfer(needs, asking.to("transfer", {"dialog_id": dialog_id}, body), dialog_id, target)
 
 
 @router.post("/dialogs/{dialog_id}/close")

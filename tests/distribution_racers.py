@@ -12,12 +12,12 @@ from multiprocessing.synchronize import Event
 from typing import Any, Self, TypeVar
 
 from config.topology import Step
-from console import operations
+from console import operations, transfers
 from console.acting import Asked
 from console.dependencies import Dependencies
-from console.operations import Target
 from console.problems import ProblemError
 from console.security import Caller, Operator, Service, actor_of
+from console.transfers import Target
 from crm_store import desks
 from crm_store.database import Connection, Database, DatabaseOptions, Session
 from crm_store.inbox import ClaimedItem
@@ -72,7 +72,7 @@ class Console:
 
     def transfer(self, caller: Caller, dialog_id: int, target: Target) -> str:
         """As all acts."""
-        return outcome(lambda: operations.transfer(self.needs, asked(caller), dialog_id, target))
+        return outcome(lambda: transfers.transfer(self.needs, asked(caller), dialog_id, target))
 
     def close(self, caller: Caller, dialog_id: int) -> str:
         """As all acts."""

@@ -28,7 +28,7 @@ skip      ann      not_yours      not_yours      -              already_yours  a
 skip      ben      not_yours      not_yours      not_yours      not_yours      not_yours      closed
 skip      sue      not_yours      not_yours      not_yours      not_yours      not_yours      closed
 skip      service  operator_only  operator_only  operator_only  operator_only  operator_only  operator_only
-answer    ann      not_yours      not_yours      -              -              -              closed
+answer    ann      not_yours      not_yours      -              -              closing        closed
 answer    ben      not_yours      not_yours      not_yours      not_yours      not_yours      closed
 answer    sue      not_yours      not_yours      not_yours      not_yours      not_yours      closed
 answer    service  operator_only  operator_only  operator_only  operator_only  operator_only  operator_only
@@ -150,13 +150,13 @@ def test_unknown_dialogs(desk: DialogDesk, act: str, who: str) -> None:
     ],
 )
 def test_to_whom_may_be_transferred(desk: DialogDesk, change: str, why: str) -> None:
-    """D10, D6: an operator's transfer needs somebody who may be given it; a supervisor's passes all but a dismissal."""
+    """D10, D6, D11: an operator's transfer needs somebody who may be given it; a supervisor's one who has not left."""
     dialog_id = in_status(desk, "accepted")
     desk.rows(change)
     assert desk.refused("ann", "transfer", dialog_id, operator=desk.id_of("ben")) == why
     assert desk.refused("ann", "transfer", dialog_id, operator=desk.id_of("ann")) == "has_it_already"
     for who in ("sue", SERVICE):
-        if why == "dismissed":
+        if why in ("dismissed", "on_leave", "workday_not_started"):
             assert desk.refused(who, "transfer", dialog_id, operator=desk.id_of("ben")) == why
         else:
             assert desk.do(who, "transfer", dialog_id, operator=desk.id_of("ben")) == ("assigned", "ben")

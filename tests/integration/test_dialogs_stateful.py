@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from config.topology import Step
-from console import operations, presence
+from console import operations, presence, transfers
 from console.acting import Asked
 from console.dependencies import Dependencies
-from console.operations import Target
 from console.security import Caller, Operator, Service, actor_of
+from console.transfers import Target
 from crm_store import timers
 from crm_store.database import Database
 from crm_store.secrets import hash_token
@@ -295,7 +295,7 @@ class Dialogs(RuleBasedStateMachine):
         self.act(
             caller,
             "transfer",
-            lambda asked: operations.transfer(self.needs, asked, it.id, target),
+            lambda asked: transfers.transfer(self.needs, asked, it.id, target),
             refusal,
             "transfer",
         )

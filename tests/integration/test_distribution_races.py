@@ -21,8 +21,8 @@ import pytest
 
 from config.topology import INBOX_STEPS, Step
 from console import presence
-from console.operations import Target
 from console.security import Caller, Operator
+from console.transfers import Target
 from crm_store import desks, dialogs, returning, timers
 from crm_store.database import Connection, DatabaseOptions, Session
 from crm_store.desks import RosterMember
@@ -51,10 +51,10 @@ from worker.timers import work_off
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-ROUNDS = int(os.environ.get("OPENCHANNEL_TEST_RACE_ROUNDS", "60"))
+ROUNDS = int(os.environ.get("OPENCHANNEL_TEST_RACE_ROUNDS", "20"))
 """How often everything is raced against everything."""
 
-DIALOGS = int(os.environ.get("OPENCHANNEL_TEST_RACE_DIALOGS", "3000"))
+DIALOGS = int(os.environ.get("OPENCHANNEL_TEST_RACE_DIALOGS", "500"))
 """How many dialogs the long races distribute; 10,000 is what the rules promise, and takes minutes."""
 
 
