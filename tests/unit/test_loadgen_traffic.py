@@ -15,6 +15,7 @@ from loadgen.traffic import Traffic
 from loadgen.wire import standard_signature
 from loadgen.world import World
 from tests.loadgen_channels import CHANNELS
+from tests.processes import wait_for
 
 pytestmark = pytest.mark.unit
 
@@ -151,8 +152,9 @@ def test_a_failure_of_the_traffic_is_told():
         customers(transport), Operators("http://desk", [OperatorAccount("Ada", "token-1")], 1, 0.01, transport)
     )
     traffic.start()
+    failed = wait_for(lambda: traffic.failure is not None, 10)
     traffic.end(seconds=10)
-    assert traffic.failure is not None
+    assert failed
 
 
 def test_callbacks_take_what_is_ours_once():
