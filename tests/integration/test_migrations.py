@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from yoyo import get_backend, read_migrations
 
 from crm_store.migrations import FOLDER, migrate, pending
 
@@ -60,3 +61,39 @@ def test_a_migrated_database_stays_as_it_is(database_url):
 def test_migrations_are_numbered_without_gaps():
     """In order, and never changed afterwards: the number is the order."""
     assert [name.partition("_")[0] for name in ALL] == [f"{n:04}" for n in range(1, len(ALL) + 1)]
+
+
+BEFORE = """
+INSERT INTO operators (name) VALUES ('ann'), ('ben'), ('cem');
+INSERT INTO departments (name) VALUES ('front');
+INSERT INTO department_members (department_id, position, operator_id) VALUES (1, 1, 2), (1, 2, 1);
+INSERT INTO open_channels (name, settings, turn) VALUES ('desk', '{}', 7), ('other', '{}', 0);
+INSERT INTO roster_entries (open_channel_id, position, operator_id, department_id)
+VALUES (1, 1, 3, NULL), (1, 2, NULL, 1), (1, 3, 3, NULL);
+INSERT INTO roster_turns (open_channel_id, operator_id, turn) VALUES (1, 3, 5), (1, 2, 6);
+INSERT INTO channels (key, kind, name, open_channel_id, secrets) VALUES ('bot', 'custom', 'bot', 1, '');
+INSERT INTO chats (channel_id, external_id) SELECT 1, n FROM generate_series(1, 3) AS n;
+INSERT INTO dialogs (open_channel_id, chat_id, status, operator_id, assigned_at)
+VALUES (1, 1, 'assigned', 3, now()), (1, 2, 'awaiting_customer', 2, now()), (1, 3, 'queued', NULL, NULL);
+INSERT INTO dialog_events (dialog_id, actor, cause, became) VALUES (1, 'customer', 'message', 'queued');
+"""
+"""A desk as it was before there were seats, clocks of dialogs and one event log (0004)."""
+
+
+def test_a_desk_of_before_goes_on(empty_database_url):
+    """D1, D2, D5: rosters become seats with their turns, and whoever is to accept something has time for it."""
+    backend = get_backend(empty_database_url.replace("postgresql:", "postgresql+psycopg:", 1))
+    every = read_migrations(str(FOLDER))
+    backend.apply_migrations(every.filter(lambda one: one.id < "0005"))
+    backend.connection.close()
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(BEFORE)
+        assert migrate(empty_database_url)[0].startswith("0005")
+        seats = connection.execute("SELECT operator_id, turn, given FROM seats ORDER BY position").fetchall()
+        clocks = connection.execute("SELECT kind, dialog_id, due_at > now() FROM timers").fetchall()
+        awaited = connection.execute("SELECT id FROM dialogs WHERE awaits_customer").fetchall()
+        count = connection.execute("SELECT seats FROM open_channels ORDER BY id").fetchall()
+        events = connection.execute("SELECT dialog_id, xid IS NOT NULL FROM events").fetchall()
+    assert seats == [(3, 5, 5), (2, 6, 6), (1, 7, 7)]
+    assert (clocks, awaited) == ([("handover", 1, True)], [(2,)])
+    assert (count, events) == ([(3,), (0,)], [(1, True)])
