@@ -207,6 +207,8 @@ def _serve(connection: Connection, prepared: Prepared, hand_over: HandOver, serv
     passing = planning.lock_assigned(connection, desk.id, hand_over.dialog_ids) if hand_over.dialog_ids else []
     planned = {one.id: one for one in sorted((*waiting, *passing), key=lambda one: one.id)}
     placed = False
+    available = desk.settings.check_availability
+    spent = {one.operator_id for one in prepared.roster if one.ineligible(available) is not None}
     if planned:
         responsible = desk.settings.to_responsible
         made = plan(
@@ -214,14 +216,14 @@ def _serve(connection: Connection, prepared: Prepared, hand_over: HandOver, serv
             [one.waiting if responsible else replace(one.waiting, preferred_id=None) for one in planned.values()],
             prepared.roster,
             desk.turn,
-            desk.settings.check_availability,
+            available,
             responsible=prepared.responsible.values(),
             unread=max(0, desk.seats - len(prepared.roster)),
         )
         placed = _carry_out(connection, prepared, planned, made, hand_over, served)
-        if desk.seats > seats.SMALL:
-            spent = {who for ids in (*made.ineligible.values(), *made.full.values()) for who in ids}
-            seats.rest(connection, desk.id, {who: n for who, n in prepared.wakes.items() if who in spent})
+        spent.update(who for ids in made.full.values() for who in ids)
+    if desk.seats > seats.SMALL:
+        seats.rest(connection, desk.id, {who: n for who, n in prepared.wakes.items() if who in spent})
     left = planning.waits_on(connection, desk.id)
     if left and (prepared.is_short or (placed and len(waiting) >= MOST_AT_ONCE)):
         served.more.add(desk.id)

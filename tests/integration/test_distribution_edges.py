@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from crm_store import administration, desks, dialogs, seats
+from config.topology import Step
+from crm_store import administration, desks, dialogs, presence, seats
 from tests.dialogs import SERVICE, DialogDesk, desk
 from tests.pipeline import Desk, text_message
 from tracker.channels import OpenChannelSettings
@@ -72,6 +73,20 @@ def test_the_busy_of_a_large_roster_rest_until_they_have_room(pipeline: Desk) ->
         distribution.lock_and_serve(connection, place)
     assert pipeline.value("SELECT operator_id FROM dialogs ORDER BY assigned_at DESC NULLS LAST, id LIMIT 1") == second
     assert pipeline.value("SELECT count(*) FROM dialogs WHERE status = 'queued'") == 1
+
+
+def test_who_comes_to_a_large_roster_is_woken(pipeline: Desk) -> None:
+    """D8, D6: where nobody is there, all rest; who comes is given what waits at once."""
+    crew = [pipeline.operator(f"operator {k}", online=False) for k in range(LARGE)]
+    pipeline.open_channel("a", ["telegram"], crew)
+    pipeline.run_through(text_message("telegram", 1, "hi"))
+    assert pipeline.value("SELECT count(*) FROM seats WHERE resting") == LARGE
+    with pipeline.session.transaction() as connection:
+        assert presence.lock(connection, crew[-1])
+        desks.set_online(connection, crew[-1], online=True)
+        presence.settle(connection, crew[-1], "test")
+    pipeline.worker().run(Step.DISTRIBUTE)
+    assert pipeline.rows("SELECT status::text, operator_id FROM dialogs") == [("assigned", crew[-1])]
 
 
 def test_after_two_minutes_everybody_is_looked_at(pipeline: Desk) -> None:
