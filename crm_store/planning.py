@@ -63,10 +63,11 @@ class DecisionRecord:
     over_limit: bool = False
 
 
-def count_waiting(connection: Connection, open_channel_id: int, limit: int) -> int:
-    """How many dialogs the backlog of an open channel holds, counted up to `limit`."""
+def count_waiting(connection: Connection, open_channel_id: int, limit: int) -> tuple[int, int]:
+    """How many dialogs a backlog holds, counted up to `limit`, and how many of them had an operator before."""
     row = connection.execute(_SQL["count_waiting"], {"open_channel_id": open_channel_id, "limit": limit}).fetchone()
-    return row[0] if row else 0
+    assert row is not None  # noqa: S101  an aggregate
+    return row[0], row[1]
 
 
 def waiting(connection: Connection, open_channel_id: int, limit: int) -> list[PlannedDialog]:

@@ -23,7 +23,7 @@ AVAILABLE = "available"
 LEAST_READ = 32
 """Seats that are read at once, at least."""
 
-SMALL = 100
+SMALL = 50
 """Seats of a roster that is read whole for each plan, so that a decision names everybody who was passed over."""
 
 

@@ -143,7 +143,7 @@ def serve_each(
 
 
 def _read(connection: Connection, desk: LockedOpenChannel, backlog: BacklogTimer | None, demand: Demand) -> Prepared:
-    waiting = planning.count_waiting(connection, desk.id, MOST_AT_ONCE)
+    waiting, n_again = planning.count_waiting(connection, desk.id, MOST_AT_ONCE)
     n = min(waiting + demand.n, MOST_AT_ONCE) + 2 * len(demand.leaving)  # each of these and its holder
     if n and desk.settings.distribution is Distribution.STRICTLY:
         n += planning.most_passed(connection, desk.id, waiting, demand.leaving)
@@ -151,17 +151,18 @@ def _read(connection: Connection, desk: LockedOpenChannel, backlog: BacklogTimer
     if desk.settings.to_responsible:
         preferred.update(planning.preferred(connection, desk.id, demand.leaving))
     responsible = seats.read_some(connection, desk.id, desk.settings, preferred) if preferred else Seated()
-    roster = _read_roster(connection, desk, n) if n else Seated()
+    again = n_again + len(demand.leaving) > 0
+    roster = _read_roster(connection, desk, n, again=again) if n else Seated()
     by_id = {one.operator_id: one for one in responsible.operators}
     found = sum(one.ineligible(desk.settings.check_availability) is None for one in roster.operators)
     cut = desk.seats > seats.SMALL and found >= n > 0
     return Prepared(desk, backlog, roster.operators, by_id, roster.wakes, n, cut)
 
 
-def _read_roster(connection: Connection, desk: LockedOpenChannel, n: int) -> Seated:
+def _read_roster(connection: Connection, desk: LockedOpenChannel, n: int, *, again: bool) -> Seated:
     """As many eligible operators, in the order of the policy, as there may be dialogs: each gets at least one.
 
-    A small roster is read whole.
+    again: some dialogs had an operator before, and go by another order (D2). A small roster is read whole.
     """
     if desk.seats <= seats.SMALL:
         return seats.read(connection, desk.id, desk.settings, Order.POSITION, desk.seats + 1)
@@ -173,7 +174,8 @@ def _read_roster(connection: Connection, desk: LockedOpenChannel, n: int) -> Sea
 
     match desk.settings.distribution:
         case Distribution.EVENLY:
-            return read(Order.TURN, n).joined(read(Order.GIVEN, n))
+            first = read(Order.TURN, n)
+            return first.joined(read(Order.GIVEN, n)) if again else first
         case Distribution.STRICTLY:
             return read(Order.POSITION, n)
         case Distribution.ALL:  # one besides the holder is enough

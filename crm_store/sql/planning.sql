@@ -33,8 +33,9 @@ SELECT id FROM preferred WHERE id IS NOT NULL
 UNION SELECT preferred_id FROM dialogs WHERE id = ANY(%(dialog_ids)s) AND preferred_id IS NOT NULL
 
 -- name: count_waiting
-SELECT count(*) FROM (
-    SELECT FROM dialogs WHERE open_channel_id = %(open_channel_id)s AND status = 'queued' LIMIT %(limit)s
+SELECT count(*), count(first_assigned_at) FROM (
+    SELECT first_assigned_at FROM dialogs
+    WHERE open_channel_id = %(open_channel_id)s AND status = 'queued' ORDER BY id LIMIT %(limit)s
 ) AS waiting
 
 -- name: most_passed
