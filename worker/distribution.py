@@ -147,6 +147,8 @@ def _read(connection: Connection, desk: LockedOpenChannel, backlog: BacklogTimer
     n = min(waiting + demand.n, MOST_AT_ONCE) + 2 * len(demand.leaving)  # each of these and its holder
     if n and desk.settings.distribution is Distribution.STRICTLY:
         n += planning.most_passed(connection, desk.id, waiting, demand.leaving)
+    if desk.settings.distribution is Distribution.ALL:
+        n = min(n, 2)  # one who sees the offers is enough, besides a holder
     preferred = set(demand.preferred)
     if desk.settings.to_responsible:
         preferred.update(planning.preferred(connection, desk.id, demand.leaving))
@@ -176,10 +178,8 @@ def _read_roster(connection: Connection, desk: LockedOpenChannel, n: int, *, aga
         case Distribution.EVENLY:
             first = read(Order.TURN, n)
             return first.joined(read(Order.GIVEN, n)) if again else first
-        case Distribution.STRICTLY:
+        case Distribution.STRICTLY | Distribution.ALL:
             return read(Order.POSITION, n)
-        case Distribution.ALL:  # one besides the holder is enough
-            return read(Order.POSITION, 2)
 
 
 def _limited(prepared: Prepared) -> set[int]:

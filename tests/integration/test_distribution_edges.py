@@ -57,6 +57,16 @@ def test_who_fills_up_elsewhere_hides_nobody(pipeline: Desk) -> None:
     assert len(held) == len(set(held)) == 3
 
 
+def test_offers_look_beyond_who_fills_up_elsewhere(pipeline: Desk) -> None:
+    """D4, D8: the first of the roster are filled up by another open channel in the same batch; the others see it."""
+    crew = [pipeline.operator(f"operator {k}", personal_limit=1) for k in range(LARGE)]
+    pipeline.open_channel("a", ["telegram"], crew, prefix="a-")
+    pipeline.open_channel("b", ["telegram"], crew, prefix="b-", distribution="all")
+    pipeline.run_through(*(text_message(f"{key}-telegram", chat, "hi") for chat in range(3) for key in "ab"))
+    pipeline.worker().run(Step.DISTRIBUTE)
+    assert pipeline.rows("SELECT status::text FROM dialogs WHERE open_channel_id = 2") == [("offered",)] * 3
+
+
 def test_the_busy_of_a_large_roster_rest_until_they_have_room(pipeline: Desk) -> None:
     """D8, D2: full, they are not looked at again; freed, the one who was first in turn has the next one."""
     crew = [pipeline.operator(f"operator {k}") for k in range(LARGE)]
