@@ -42,44 +42,42 @@ def ledger(output: str) -> dict[str, int]:
     return dict(zip(names, map(int, found.groups()), strict=True))
 
 
-def test_the_demo_ends_by_itself_and_again_on_the_same_data(data):
-    """RUN_FOR=8: exit 0, the ledger balances, nothing is pending or dead; a second run's messages are new ones."""
-    ledgers = []
-    for _ in range(2):
-        demo = start(data, RUN_FOR="8")
-        output, _ = demo.communicate(timeout=150)
-        assert demo.returncode == 0, output
-        assert "\x1b" not in output
-        assert "FAILED" not in output
-        ledgers.append(ledger(output))
-        assert re.search(r"cards: .*lead=\d+", output), output
-        assert re.search(r"Ada \(demo\) +had +[1-9]", output), output
-        assert int(re.findall(r"this run: delivered=(\d+)", output)[0]) > 0, output
-        assert " again=0 unproved=0" in output
-        assert re.search(r"accepted=[1-9]\d* answered=[1-9]\d* closed=[1-9]\d* refused=\d+ failed=0", output), output
-    first, second = ledgers
-    for numbers in ledgers:
-        assert numbers["pending"] == numbers["dead"] == 0
-        assert numbers["accepted"] == numbers["done"] + numbers["ignored"] + numbers["discarded"]
-    assert first["done"] > 100
-    assert first["ignored"] > 0
-    assert second["done"] > first["done"] + 100
-
-
-def test_ctrl_c_ends_it_cleanly(data):
-    """Without RUN_FOR it goes on; SIGINT ends it with the summary and exit 0, and its servers with it."""
-    demo = start(data)
-    said: list[str] = []
+def said_until(demo: "subprocess.Popen[str]", pattern: str) -> str:
+    """What it has printed up to the first line that `pattern` is found in."""
+    said = ""
     assert demo.stdout is not None
     for line in demo.stdout:
-        said.append(line)
-        if "running:" in line and " done=0 " not in line:
-            break
+        said += line
+        if re.search(pattern, line):
+            return said
+    raise AssertionError(f"it ended before {pattern}:\n{said}")
+
+
+def test_it_runs_until_ctrl_c_and_again_on_the_same_data_until_its_time_is_over(data):
+    """Both exit 0 with a balanced ledger and nothing dead; the second leaves nothing pending, its messages are new."""
+    demo = start(data)
+    output = said_until(demo, r"running: .* delivered=[1-9]")
     demo.send_signal(signal.SIGINT)
-    output, _ = demo.communicate(timeout=60)
-    assert demo.returncode == 0, "".join(said) + output
-    assert ledger(output)["done"] > 0
+    output += demo.communicate(timeout=60)[0]
+    assert demo.returncode == 0, output
     assert wait_for(lambda: not (data / "postgres" / "postmaster.pid").exists())
+    assert re.search(r"cards: .*lead=\d+", output), output
+    assert re.search(r"Ada \(demo\) +had +[1-9]", output), output
+    assert re.search(r"this run: delivered=[1-9]\d* again=0 unproved=0", output), output
+    assert re.search(r"accepted=[1-9]\d* answered=[1-9]\d* closed=\d+ refused=\d+ failed=0", output), output
+
+    ended_by_itself = start(data, RUN_FOR="8")
+    second_output, _ = ended_by_itself.communicate(timeout=150)
+    assert ended_by_itself.returncode == 0, second_output
+    first, second = ledger(output), ledger(second_output)
+    for numbers in (first, second):
+        assert numbers["dead"] == 0
+        assert numbers["accepted"] == sum(numbers[name] for name in ("done", "ignored", "discarded", "pending"))
+    assert second["pending"] == 0
+    assert second["done"] > first["done"] + 50
+    for said in (output, second_output):
+        assert "\x1b" not in said
+        assert "FAILED" not in said
 
 
 @pytest.mark.parametrize(("environment", "message"), [({"RUN_FOR": "soon"}, "RUN_FOR: must be a number of seconds")])
