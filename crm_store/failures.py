@@ -104,7 +104,8 @@ def count_crash(connection: Connection, step: Step, inbox_id: int) -> int:
 
 
 def failing_item(connection: Connection, step: Step, inbox_id: int) -> FailingItem | None:
-    """Lock a failed item; None if it has left the step."""
+    """Lock a failed item, and its chat before it; None if it has left the step."""
+    lock_chat_of(connection, inbox_id)
     row = connection.execute(_SQL["failing_item"], {"step": step, "inbox_id": inbox_id}).fetchone()
     return FailingItem(*row) if row else None
 
@@ -115,13 +116,20 @@ def retry(connection: Connection, failure: Failure, attempt: int, due_at: dateti
     _insert_failure(connection, failure, attempt)
 
 
+def lock_chat_of(connection: Connection, inbox_id: int) -> None:
+    """Lock an item's chat, in which a burial fixes its place; before the item, as a claim does."""
+    connection.execute(_SQL["lock_chat_of"], {"inbox_id": inbox_id})
+
+
 def bury(connection: Connection, failure: Failure, attempts: int) -> bool:
-    """Make an item a dead letter; its chat goes on. False if it has left the step meanwhile."""
-    cursor = connection.execute(
+    """Make an item a dead letter; its chat, which is locked, goes on. False if it has left the step meanwhile."""
+    row = connection.execute(
         _SQL["bury_item"], {"step": failure.step, "inbox_id": failure.inbox_id, "reason": failure.reason}
-    )
-    if cursor.rowcount == 0:
+    ).fetchone()
+    if row is None:
         return False
+    if row[0] is not None:
+        connection.execute(_SQL["place_buried"], {"inbox_id": failure.inbox_id, "chat_seq": row[0]})
     _insert_failure(connection, failure, attempts)
     connection.execute(
         _SQL["insert_dead_letter"],

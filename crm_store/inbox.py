@@ -26,7 +26,8 @@ class NewItem:
     """An event that is to be accepted.
 
     key_hash: what makes a second delivery recognisable. chat: external id of its conversation, None where it has
-    none. message: normalised, as JSON; None if it could not be read. stage: the first step, `ignored` or `dead`.
+    none. message: normalised, as JSON; None if it could not be read. headers: of its request, as JSON, without
+    secrets. stage: the first step, `ignored` or `dead`. failed_in, error, fingerprint, traceback: why it is dead.
     receipt: what it reports of a message of ours (S5).
     """
 
@@ -43,6 +44,8 @@ class NewItem:
     reason: str | None = None
     failed_in: str = ""
     error: str = ""
+    fingerprint: str = ""
+    traceback: str = ""
     receipt: Receipt | None = None
 
 
@@ -172,9 +175,12 @@ def _insert_unread(connection: Connection, dead: Sequence[tuple[int, NewItem]]) 
             _SQL["insert_unread"],
             {
                 "inbox_ids": [inbox_id for inbox_id, _ in dead],
+                "channel_ids": [item.channel_id for _, item in dead],
                 "steps": [item.failed_in for _, item in dead],
                 "reasons": [item.reason for _, item in dead],
+                "fingerprints": [item.fingerprint for _, item in dead],
                 "errors": [item.error for _, item in dead],
+                "tracebacks": [item.traceback for _, item in dead],
             },
         )
 

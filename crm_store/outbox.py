@@ -28,6 +28,15 @@ class LeasedDelivery:
     dialog_id: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class FailedTry:
+    """Why a message did not go out. reason: stable, the dead letter's group. worker: who tried it."""
+
+    reason: str
+    error: str
+    worker: str
+
+
 def insert(connection: Connection, entries: Sequence[OutboundEntry], sendable: Collection[str]) -> None:
     """Queue messages of the histories for sending.
 
@@ -55,15 +64,24 @@ def sent(connection: Connection, delivery: LeasedDelivery) -> None:
     connection.execute(_SQL["sent"], {"id": delivery.id, "attempts": delivery.attempts})
 
 
-def retry(connection: Connection, delivery: LeasedDelivery, due_at: datetime, error: str) -> None:
-    """Try it again at `due_at`."""
-    parameters = {"id": delivery.id, "attempts": delivery.attempts, "due_at": due_at, "error": error}
-    connection.execute(_SQL["retry"], parameters)
+def retry(connection: Connection, delivery: LeasedDelivery, due_at: datetime, failed: FailedTry) -> None:
+    """Write a failed try down, and try it again at `due_at`."""
+    connection.execute(_SQL["retry"], {**_failed_try(delivery, failed), "due_at": due_at})
 
 
-def failed(connection: Connection, delivery: LeasedDelivery, error: str) -> None:
-    """It will not be sent."""
-    connection.execute(_SQL["failed"], {"id": delivery.id, "attempts": delivery.attempts, "error": error})
+def failed(connection: Connection, delivery: LeasedDelivery, failed: FailedTry) -> None:
+    """It will not be sent: it becomes a dead letter."""
+    connection.execute(_SQL["failed"], _failed_try(delivery, failed))
+
+
+def _failed_try(delivery: LeasedDelivery, failed: FailedTry) -> dict[str, object]:
+    return {
+        "id": delivery.id,
+        "attempts": delivery.attempts,
+        "error": failed.error,
+        "reason": failed.reason,
+        "worker": failed.worker,
+    }
 
 
 def expire_held(connection: Connection, dialog_ids: Collection[int]) -> None:

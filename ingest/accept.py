@@ -206,7 +206,6 @@ def _as_bytes(item: NewItem, error: RowRefusedError) -> NewItem:
     return replace(
         item,
         message=None,
-        headers=None,
         chat=None,
         customer_id="",
         name="",
@@ -214,5 +213,6 @@ def _as_bytes(item: NewItem, error: RowRefusedError) -> NewItem:
         reason=error.reason,
         failed_in="accept",
         error=str(error),
+        fingerprint=str(error),
         receipt=None,
     )

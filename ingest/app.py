@@ -29,7 +29,7 @@ from ingest.adapters.base import (
 )
 from ingest.adapters.registry import UnknownKindError, adapter_for
 from ingest.directory import ChannelDirectory
-from ingest.items import UNKNOWN_ACCOUNT, as_item, unread
+from ingest.items import UNKNOWN_ACCOUNT, as_item, kept_headers, unread
 from tracker.channels import Channel
 
 log = structlog.get_logger(__name__)
@@ -147,20 +147,23 @@ class WebhookEndpoint:
             events = await asyncio.to_thread(parse, adapter, webhook, channel)
         else:
             events = parse(adapter, webhook, channel)
-        items = [self._item(adapter, event, webhook, channel) for event in events]
+        headers = kept_headers(webhook.headers)
+        items = [self._item(adapter, event, webhook, channel, headers) for event in events]
         await self._acceptor.accept(items)
         return adapter.accepted(webhook, channel)
 
-    def _item(self, adapter: Adapter, event: ParsedEvent, webhook: WebhookRequest, channel: Channel) -> NewItem:
+    def _item(
+        self, adapter: Adapter, event: ParsedEvent, webhook: WebhookRequest, channel: Channel, headers: str
+    ) -> NewItem:
         account_id = event.message.account_id if event.message else ""
         if account_id and channel.account_id and account_id != channel.account_id:
             other = self._directory.of_account(channel, account_id)
             if other is None:
                 event = replace(event, message=None, error=f"no channel is connected to account {account_id}")
-                return unread(event, channel, webhook.headers, webhook.received_at, self._box, UNKNOWN_ACCOUNT)
+                return unread(event, channel, headers, webhook.received_at, self._box, UNKNOWN_ACCOUNT)
             channel = other
             event = _read_again(adapter, event, webhook, channel)
-        return as_item(event, channel, webhook.headers, webhook.received_at, self._box)
+        return as_item(event, channel, headers, webhook.received_at, self._box)
 
 
 def _read_again(adapter: Adapter, event: ParsedEvent, webhook: WebhookRequest, channel: Channel) -> ParsedEvent:

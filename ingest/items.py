@@ -15,6 +15,7 @@ from ingest.adapters.base import ParsedEvent, ParseError
 from tracker.channels import Channel
 from tracker.deliveries import REPORTED, DeliveryState
 from tracker.messages import CHANGE_KINDS, InboundMessage, MessageKind
+from tracker.texts import clean
 
 PARSE = "parse"
 """The step in which a body that cannot be read fails."""
@@ -24,39 +25,53 @@ UNKNOWN_ACCOUNT = "unknown_account"
 _SECRET_HEADERS = ("authorization", "cookie", "token", "secret", "signature")
 
 
-def as_item(
-    event: ParsedEvent, channel: Channel, headers: Mapping[str, str], received_at: datetime, box: SecretBox
-) -> NewItem:
-    """The inbox item of an event of this channel."""
+HEADERS_LENGTH = 8 * 1024
+"""Characters of a request's headers that are kept with each of its items."""
+
+
+def kept_headers(headers: Mapping[str, str]) -> str:
+    """A request's headers as they are kept, as JSON: without secrets, and no more of them than is sensible."""
+    kept: dict[str, str] = {}
+    left = HEADERS_LENGTH
+    for name, value in headers.items():
+        left -= len(name) + len(value)
+        if left > 0 and not any(part in name for part in _SECRET_HEADERS):
+            kept[name] = clean(value)
+    return orjson.dumps(kept).decode()
+
+
+def as_item(event: ParsedEvent, channel: Channel, headers: str, received_at: datetime, box: SecretBox) -> NewItem:
+    """The inbox item of an event of this channel. headers: as `kept_headers` gives them."""
     if event.message is None:
         return unread(event, channel, headers, received_at, box, ParseError.reason)
-    return _readable(event.raw, event.message, channel, box)
+    return _readable(event.raw, event.message, channel, headers, box)
 
 
 def unread(
     event: ParsedEvent,
     channel: Channel,
-    headers: Mapping[str, str],
+    headers: str,
     received_at: datetime,
     box: SecretBox,
     reason: str,
 ) -> NewItem:
     """A verified event that cannot be used now: kept raw and dead-lettered, recognised by its bytes."""
-    kept = {name: value for name, value in headers.items() if not any(part in name for part in _SECRET_HEADERS)}
     return NewItem(
         channel_id=channel.id,
         key_hash=box.hash(f"raw:{hashlib.sha256(event.raw).hexdigest()}"),
         received_at=received_at,
         raw=event.raw,
-        headers=orjson.dumps(kept).decode(),
+        headers=headers,
         stage=inbox.DEAD,
         reason=reason,
         failed_in=PARSE,
         error=event.error,
+        fingerprint=event.fingerprint or reason,
+        traceback=event.traceback,
     )
 
 
-def _readable(raw: bytes, message: InboundMessage, channel: Channel, box: SecretBox) -> NewItem:
+def _readable(raw: bytes, message: InboundMessage, channel: Channel, headers: str, box: SecretBox) -> NewItem:
     acts = message.from_customer or message.kind in CHANGE_KINDS
     return NewItem(
         channel_id=channel.id,
@@ -64,6 +79,7 @@ def _readable(raw: bytes, message: InboundMessage, channel: Channel, box: Secret
         received_at=message.received_at,
         raw=raw,
         message=message.model_dump_json(exclude_defaults=True),
+        headers=headers,
         chat=message.chat_id if acts else None,
         customer_id=message.customer_id,
         name=message.name,

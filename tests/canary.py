@@ -16,7 +16,7 @@ import redis
 from config.logging import configure_logging
 from crm_store import inbox
 from ingest.adapters.base import ParsedEvent
-from ingest.items import unread
+from ingest.items import kept_headers, unread
 from tests.pipeline import BOX, Desk, Worker, text_message
 from tracker.identifiers import Evidence, Identifier, email, phone
 from tracker.messages import InboundMessage, MessageKind
@@ -175,7 +175,9 @@ def typed_email(address: str = EMAIL) -> list[Identifier]:
 def accept_unreadable(desk: Desk, raw: bytes, error: str) -> int:
     """A body that verified and cannot be read: a dead letter."""
     event = ParsedEvent(raw=raw, message=None, error=error)
-    item = unread(event, desk.channels["webform"], {"x-from": PHONE}, datetime.now(UTC), BOX, "unparsable")
+    item = unread(
+        event, desk.channels["webform"], kept_headers({"x-from": PHONE}), datetime.now(UTC), BOX, "unparsable"
+    )
     with desk.session.transaction() as connection:
         (inbox_id,) = inbox.accept(connection, [item], datetime.now(UTC).date())
     assert inbox_id is not None

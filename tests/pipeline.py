@@ -139,7 +139,7 @@ class Desk:
     def item(self, message: InboundMessage) -> NewItem:
         """The inbox item of a message."""
         event = ParsedEvent(raw=message.key.encode(), message=message)
-        return as_item(event, self.channels[message.channel], {}, message.received_at, BOX)
+        return as_item(event, self.channels[message.channel], "{}", message.received_at, BOX)
 
     def accept(self, *messages: InboundMessage) -> list[int]:
         """Accept new messages in one commit; returns their inbox ids."""

@@ -14,11 +14,12 @@ from typing import Any
 import httpx
 import structlog
 
+from config.causes import reason_of
 from config.topology import Step
 from crm_store import costs, desks, outbox, receipts
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
-from crm_store.outbox import LeasedDelivery
+from crm_store.outbox import FailedTry, LeasedDelivery
 from crm_store.secrets import SecretBox
 from tracker.channels import Channel
 from worker.hints import Hints
@@ -44,12 +45,19 @@ class Delivery:
     """Sends what is due. Not safe for use by several threads."""
 
     def __init__(
-        self, session: Session, box: SecretBox, hints: Hints, timeout: float = 8.0, retry_for: float = 3600.0
+        self,
+        session: Session,
+        box: SecretBox,
+        hints: Hints,
+        worker: str,
+        timeout: float = 8.0,
+        retry_for: float = 3600.0,
     ) -> None:
-        """timeout: seconds for one call. retry_for: seconds from the first try to giving up."""
+        """worker: its name. timeout: seconds for one call. retry_for: seconds from the first try to giving up."""
         self._session = session
         self._box = box
         self._hints = hints
+        self._worker = worker
         self._retry_for = retry_for
         self._lease = timeout * LEASE_BEYOND_TIMEOUT
         self._timeout = timeout
@@ -90,16 +98,16 @@ class Delivery:
     ) -> Result:
         channel = channels.get(delivery.channel_id)
         if channel is None:
-            return Refused("its channel is gone")
+            return Refused("its channel is gone", "no_channel")
         try:
             # For the whole call: a receiver that answers a byte now and then never runs into the client's own limits.
             async with asyncio.timeout(self._timeout):
                 return await SENDERS[channel.kind](client, channel, delivery)
         except TimeoutError:
-            return TryAgain("timeout")
+            return TryAgain("timeout", "timeout")
         except Exception as error:  # a defect of a sender must not hold up the other deliveries
             log.exception("sender_failed", channel=channel.key)
-            return TryAgain(type(error).__name__)
+            return TryAgain(type(error).__name__, reason_of(error))
 
     def _channels(self, connection: Connection) -> dict[int, Channel]:
         return {channel.id: channel for channel in desks.read_channels(connection, self._box)}
@@ -108,15 +116,16 @@ class Delivery:
         match result:
             case Delivered():
                 outbox.sent(connection, delivery)
-            case TryAgain(error, after):
+            case TryAgain(error, reason, after):
+                tried = FailedTry(reason, error, self._worker)
                 due_at = delivery.now + timedelta(seconds=after or delivery_backoff(delivery.attempts))
                 if due_at > delivery.first_tried_at + timedelta(seconds=self._retry_for):
-                    self._give_up(connection, delivery, error)
+                    self._give_up(connection, delivery, tried)
                 else:
-                    outbox.retry(connection, delivery, due_at, error)
-            case Refused(error):
-                self._give_up(connection, delivery, error)
+                    outbox.retry(connection, delivery, due_at, tried)
+            case Refused(error, reason):
+                self._give_up(connection, delivery, FailedTry(reason, error, self._worker))
 
-    def _give_up(self, connection: Connection, delivery: LeasedDelivery, error: str) -> None:
-        outbox.failed(connection, delivery, error)
-        log.error("delivery_failed", delivery=delivery.id, attempts=delivery.attempts, error=error)
+    def _give_up(self, connection: Connection, delivery: LeasedDelivery, tried: FailedTry) -> None:
+        outbox.failed(connection, delivery, tried)
+        log.error("delivery_failed", delivery=delivery.id, attempts=delivery.attempts, reason=tried.reason)

@@ -67,7 +67,7 @@ def run_worker(
     warnings.simplefilter("ignore", SecurityWarning)
     hints = Hints(app)
     session, witness = Session(database), Session(database, asynchronous_commit=True)
-    delivery = Delivery(session, box, hints, delivery_options.timeout, delivery_options.retry_for)
+    delivery = Delivery(session, box, hints, name, delivery_options.timeout, delivery_options.retry_for)
     watched = Hints(app)  # for the watchdog's thread
     steps = STEPS_OF_ROLE[role]
     watchdog = Watchdog(lambda: any(watched.depths(steps).values()))

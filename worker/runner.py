@@ -15,6 +15,7 @@ from datetime import datetime
 
 import structlog
 
+from config.causes import fingerprint, reason_of
 from config.masking import mask_error, masked_traceback
 from config.topology import Step, next_step
 from crm_store import costs, failures, inbox
@@ -24,7 +25,6 @@ from crm_store.failures import Failure
 from crm_store.inbox import ClaimedItem, Move
 from tracker.texts import clean
 from worker.batches import Batch, choose
-from worker.fingerprint import fingerprint, reason_of
 from worker.hints import Hints
 from worker.policy import CRASHES_TO_DEATH, Retry, after_failure, half
 
@@ -268,6 +268,7 @@ class StepRunner:
         self._settled_at = time.monotonic()
 
     def _count_crash(self, connection: Connection, inbox_id: int, worker: str) -> None:
+        failures.lock_chat_of(connection, inbox_id)
         crashes = failures.count_crash(connection, self._step, inbox_id)
         if crashes >= CRASHES_TO_DEATH:
             failure = Failure(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import httpx
 import orjson
 
+from config.causes import reason_of
 from crm_store.outbox import LeasedDelivery
 from ingest.adapters.signatures import sign
 from tracker.channels import Channel
@@ -19,9 +20,13 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """It may not have arrived; trying again is safe, because the receiver knows the idempotency key."""
+    """It may not have arrived; trying again is safe, because the receiver knows the idempotency key.
+
+    reason: stable, the dead letter's group. after: seconds.
+    """
 
     error: str
+    reason: str
     after: float | None = None
 
 
@@ -30,6 +35,7 @@ class Refused:
     """It will never be taken."""
 
     error: str
+    reason: str
 
 
 Result = Delivered | TryAgain | Refused
@@ -48,11 +54,11 @@ async def send_custom(client: httpx.AsyncClient, channel: Channel, delivery: Lea
     """
     url = channel.config.get("callback_url")
     if not isinstance(url, str) or not url:
-        return Refused("the channel has no callback_url in its config")
+        return Refused("the channel has no callback_url in its config", "no_callback_url")
     if channel.unreadable:
-        return TryAgain("the channel's secret cannot be decrypted")
+        return TryAgain("the channel's secret cannot be decrypted", "secret_key")
     if not channel.secrets:
-        return Refused("the channel has no secret to sign with")
+        return Refused("the channel has no secret to sign with", "no_secret")
     body = orjson.dumps(
         {
             "type": "message",
@@ -74,18 +80,18 @@ async def send_custom(client: httpx.AsyncClient, channel: Channel, delivery: Lea
         async with client.stream("POST", url, content=body, headers=headers) as response:
             return _read_answer(response)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-        return Refused("the channel's callback_url is not a URL")
+        return Refused("the channel's callback_url is not a URL", "bad_callback_url")
     except httpx.HTTPError as error:
-        return TryAgain(type(error).__name__)
+        return TryAgain(type(error).__name__, reason_of(error))
 
 
 def _read_answer(response: httpx.Response) -> Result:
     if response.is_success:
         return Delivered()
-    error = f"HTTP {response.status_code}"
+    error, reason = f"HTTP {response.status_code}", f"http_{response.status_code}"
     if response.status_code >= 500 or response.status_code in _RETRIED_STATUSES:
-        return TryAgain(error, _retry_after(response))
-    return Refused(error)
+        return TryAgain(error, reason, _retry_after(response))
+    return Refused(error, reason)
 
 
 def _retry_after(response: httpx.Response) -> float | None:

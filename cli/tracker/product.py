@@ -127,7 +127,7 @@ def _item(desk: _Desk, message: Message, number: int) -> NewItem:
         sent_at=message.sent_at,
         received_at=message.sent_at,
     )
-    return as_item(ParsedEvent(str(number).encode(), inbound), channel, {}, message.sent_at, desk.box)
+    return as_item(ParsedEvent(str(number).encode(), inbound), channel, "{}", message.sent_at, desk.box)
 
 
 def _identifiers(message: Message, channel: Channel) -> Iterator[Identifier]:

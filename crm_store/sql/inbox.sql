@@ -46,11 +46,18 @@ WITH numbered AS (
 SELECT id FROM numbered ORDER BY position
 
 -- name: insert_unread
--- Dead letters of bodies that could not be read, or that PostgreSQL refused.
-INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback)
-SELECT inbox_id, step, reason, step || ':' || reason, 0, error, ''
-FROM unnest(%(inbox_ids)s::bigint[], %(steps)s::text[], %(reasons)s::text[], %(errors)s::text[])
-    AS given (inbox_id, step, reason, error)
+-- Dead letters of bodies that could not be read, or that PostgreSQL refused, with their first attempt.
+WITH given AS (
+    SELECT * FROM unnest(
+        %(inbox_ids)s::bigint[], %(channel_ids)s::bigint[], %(steps)s::text[], %(reasons)s::text[],
+        %(fingerprints)s::text[], %(errors)s::text[], %(tracebacks)s::text[]
+    ) AS given (inbox_id, channel_id, step, reason, fingerprint, error, traceback)
+), attempts AS (
+    INSERT INTO failures (inbox_id, step, attempt, worker, reason, error, traceback)
+    SELECT inbox_id, step, 1, current_setting('application_name'), reason, error, traceback FROM given
+)
+INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback)
+SELECT inbox_id, channel_id, step, reason, fingerprint, 1, error, traceback FROM given
 
 -- name: candidate_chats
 -- Chats of the named items, and of those that have waited longest in this step.
@@ -155,6 +162,10 @@ UPDATE inbox_state SET crashes = crashes + 1, batch_limit = 1, first_failed_at =
 WHERE inbox_id = %(inbox_id)s AND stage = %(step)s
 RETURNING crashes
 
+-- name: lock_chat_of
+-- Before the item itself, as a claim locks them.
+SELECT id FROM chats WHERE id = (SELECT chat_id FROM inbox_state WHERE inbox_id = %(inbox_id)s) FOR NO KEY UPDATE
+
 -- name: failing_item
 -- A failed item as it stands now, locked, with the database's clock.
 SELECT attempts, first_failed_at, now() FROM inbox_state
@@ -167,16 +178,34 @@ UPDATE inbox_state SET
 WHERE inbox_id = %(inbox_id)s
 
 -- name: bury_item
-UPDATE inbox_state SET stage = 'dead', reason = %(reason)s, finished_at = now()
-WHERE inbox_id = %(inbox_id)s AND stage = %(step)s
+-- Its place in the history stays its own, for a replay; the first step had not fixed it yet. The chat is locked.
+WITH buried AS (
+    UPDATE inbox_state SET stage = 'dead', reason = %(reason)s, finished_at = now()
+    WHERE inbox_id = %(inbox_id)s AND stage = %(step)s
+    RETURNING inbox_id, chat_id, chat_seq
+), placed AS (
+    UPDATE chats SET last_seq = last_seq + 1
+    FROM buried WHERE chats.id = buried.chat_id AND buried.chat_seq IS NULL
+    RETURNING buried.inbox_id, chats.last_seq
+)
+SELECT placed.last_seq FROM buried LEFT JOIN placed USING (inbox_id)
+
+-- name: place_buried
+UPDATE inbox_state SET chat_seq = %(chat_seq)s WHERE inbox_id = %(inbox_id)s
 
 -- name: insert_failure
 INSERT INTO failures (inbox_id, step, attempt, worker, reason, error, traceback)
 VALUES (%(inbox_id)s, %(step)s, %(attempt)s, %(worker)s, %(reason)s, %(error)s, %(traceback)s)
 
 -- name: insert_dead_letter
-INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback)
-VALUES (%(inbox_id)s, %(step)s, %(reason)s, %(fingerprint)s, %(attempts)s, %(error)s, %(traceback)s)
+-- One letter per item: a replay that fails again is the same letter's next death.
+INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback)
+SELECT id, channel_id, %(step)s, %(reason)s, %(fingerprint)s, %(attempts)s, %(error)s, %(traceback)s
+FROM inbox WHERE id = %(inbox_id)s
+ON CONFLICT (inbox_id) DO UPDATE SET
+    step = excluded.step, reason = excluded.reason, fingerprint = excluded.fingerprint,
+    attempts = dead_letters.attempts + 1, error = excluded.error, traceback = excluded.traceback,
+    deaths = dead_letters.deaths + 1, died_at = now()
 
 -- name: oldest_due
 -- Since when the oldest due item of each step has waited, in seconds.

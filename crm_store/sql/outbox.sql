@@ -36,12 +36,29 @@ UPDATE outbox SET state = 'sent', sent_at = now(), error = ''
 WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
 
 -- name: retry
-UPDATE outbox SET due_at = %(due_at)s, error = %(error)s
-WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
+WITH tried AS (
+    UPDATE outbox SET due_at = %(due_at)s, error = %(error)s
+    WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
+    RETURNING id, attempts
+)
+INSERT INTO failures (outbox_id, step, attempt, worker, reason, error, traceback)
+SELECT id, 'deliver', attempts, %(worker)s, %(reason)s, %(error)s, '' FROM tried
 
 -- name: failed
-UPDATE outbox SET state = 'failed', error = %(error)s
-WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
+-- One letter per delivery: a replay that fails again is the same letter's next death.
+WITH given_up AS (
+    UPDATE outbox SET state = 'failed', error = %(error)s
+    WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
+    RETURNING id, channel_id, attempts
+), attempt AS (
+    INSERT INTO failures (outbox_id, step, attempt, worker, reason, error, traceback)
+    SELECT id, 'deliver', attempts, %(worker)s, %(reason)s, %(error)s, '' FROM given_up
+)
+INSERT INTO dead_letters (outbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback)
+SELECT id, channel_id, 'deliver', %(reason)s, %(reason)s, attempts, %(error)s, '' FROM given_up
+ON CONFLICT (outbox_id) DO UPDATE SET
+    reason = excluded.reason, fingerprint = excluded.fingerprint, attempts = excluded.attempts,
+    error = excluded.error, deaths = dead_letters.deaths + 1, died_at = now()
 
 -- name: expire_held
 UPDATE outbox SET state = 'expired' WHERE dialog_id = ANY(%(dialog_ids)s) AND state = 'held'

@@ -20,10 +20,24 @@ WHERE outbox.first_tried_at IS NOT NULL
 ORDER BY outbox.id FOR NO KEY UPDATE OF outbox
 
 -- name: move
--- A receipt proves that it was handed over, whatever our own tries have said.
-UPDATE outbox SET state = given.state, sent_at = coalesce(outbox.sent_at, now()), error = given.error
-FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(errors)s::text[]) AS given (id, state, error)
-WHERE outbox.id = given.id
+-- A receipt proves that it was handed over, whatever our own tries have said. What its channel could not deliver is a
+-- dead letter, as what it did not take.
+WITH moved AS (
+    UPDATE outbox SET state = given.state, sent_at = coalesce(outbox.sent_at, now()), error = given.error
+    FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(errors)s::text[]) AS given (id, state, error)
+    WHERE outbox.id = given.id
+    RETURNING outbox.id, outbox.channel_id, outbox.attempts, outbox.state, outbox.error
+), attempts AS (
+    INSERT INTO failures (outbox_id, step, attempt, worker, reason, error, traceback)
+    SELECT id, 'deliver', attempts, current_setting('application_name'), 'reported_failed', error, ''
+    FROM moved WHERE state = 'failed'
+)
+INSERT INTO dead_letters (outbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback)
+SELECT id, channel_id, 'deliver', 'reported_failed', 'reported_failed', attempts, error, ''
+FROM moved WHERE state = 'failed'
+ON CONFLICT (outbox_id) DO UPDATE SET
+    reason = excluded.reason, fingerprint = excluded.fingerprint, attempts = excluded.attempts,
+    error = excluded.error, deaths = dead_letters.deaths + 1, died_at = now()
 
 -- name: wait
 SELECT EXISTS (SELECT FROM receipts)

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import orjson
 
+from config.causes import fingerprint
+from config.masking import masked_traceback
 from tracker.channels import Channel
 from tracker.messages import InboundMessage
 from tracker.texts import clean
@@ -71,11 +73,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class ParsedEvent:
-    """One event of a body. Either `message` is set, or `error` says why the raw slice cannot be read."""
+    """One event of a body. Either `message` is set, or `error` says why the raw slice cannot be read.
+
+    fingerprint: groups errors of one cause. traceback: masked.
+    """
 
     raw: bytes
     message: InboundMessage | None = None
     error: str = ""
+    fingerprint: str = ""
+    traceback: str = ""
 
 
 @runtime_checkable
@@ -174,7 +181,7 @@ def parse(adapter: Adapter, request: WebhookRequest, channel: Channel) -> list[P
     try:
         events = _bounded(adapter.slices(request))
     except Exception as error:  # noqa: BLE001 - whatever it is, it loses only this
-        return [ParsedEvent(raw=request.body, error=_describe(error))]
+        return [_unreadable(request.body, error)]
     return [parse_slice(adapter, event, channel, request.received_at) for event in events]
 
 
@@ -191,7 +198,7 @@ def parse_slice(adapter: Adapter, event: Slice, channel: Channel, received_at: d
     try:
         return ParsedEvent(raw=raw, message=adapter.normalise(event, channel, received_at))
     except Exception as error:  # noqa: BLE001 - whatever it is, it loses only this
-        return ParsedEvent(raw=raw, error=_describe(error))
+        return _unreadable(raw, error)
 
 
 def dump_slice(event: Slice) -> bytes:
@@ -202,6 +209,11 @@ def dump_slice(event: Slice) -> bytes:
         return json.dumps(event).encode()
 
 
-def _describe(error: Exception) -> str:
+def _unreadable(raw: bytes, error: Exception) -> ParsedEvent:
     # PostgreSQL keeps it, so NUL and lone surrogates of the body must not be in it.
-    return clean(f"{type(error).__name__}: {error}"[:2000])
+    return ParsedEvent(
+        raw=raw,
+        error=clean(f"{type(error).__name__}: {error}"[:2000]),
+        fingerprint=fingerprint(error),
+        traceback=clean(masked_traceback(error)),
+    )

@@ -144,7 +144,7 @@ def test_the_ledger_knows_where_each_item_went(desk):
         ("dead", "unparsable"),
     ]
     assert desk.rows("SELECT inbox_id, step, reason, attempts, error FROM dead_letters") == [
-        (ids[2], "parse", "unparsable", 0, "no JSON")
+        (ids[2], "parse", "unparsable", 1, "no JSON")
     ]
     assert desk.value("SELECT count(*) FROM chats") == 1, "C5: what is ignored makes no chat"
 

@@ -15,12 +15,15 @@ from config.topology import Step
 from crm_store import chats, dialogs, outbox
 from crm_store.chats import OutboundEntry
 from crm_store.database import Session
+from crm_store.outbox import FailedTry
 from tests.pipeline import BOX, Desk, RecordingHints, text_message
 from tests.webhooks import SECRET
 from worker.delivery import Delivery
 from worker.senders import SENDABLE_KINDS, SENDERS
 
 pytestmark = pytest.mark.integration
+
+LATE = FailedTry("timeout", "late", "worker")
 
 
 @dataclass
@@ -111,7 +114,7 @@ class _delivery:  # noqa: N801  reads as a function
     def __init__(self, desk: Desk, **options: float) -> None:
         self._session = Session(desk.options)
         self.hints = RecordingHints()
-        self._delivery = Delivery(self._session, BOX, self.hints, **{"timeout": 5.0, **options})
+        self._delivery = Delivery(self._session, BOX, self.hints, "worker", **{"timeout": 5.0, **options})
 
     def __enter__(self) -> Delivery:
         return self._delivery
@@ -309,12 +312,12 @@ def test_a_stale_result_is_not_written(desk):
         (second,) = outbox.lease(connection, 10, 30)
     with desk.session.transaction() as connection:
         outbox.sent(connection, first)
-        outbox.retry(connection, first, first.now, "late")
-        outbox.failed(connection, first, "late")
+        outbox.retry(connection, first, first.now, LATE)
+        outbox.failed(connection, first, LATE)
     assert states(desk) == [("pending", 2, "")]
     with desk.session.transaction() as connection:
         outbox.sent(connection, second)
-        outbox.failed(connection, second, "after it was sent")
+        outbox.failed(connection, second, LATE)
     assert states(desk) == [("sent", 2, "")]
     assert first.idempotency_key == second.idempotency_key
 

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from config.topology import Step
 from crm_store import desks, inbox, ledger, outbox, receipts
 from crm_store.database import DatabaseOptions, Session
-from crm_store.outbox import LeasedDelivery
+from crm_store.outbox import FailedTry, LeasedDelivery
 from crm_store.views import chats as views
 from ingest.adapters.base import parse
 from ingest.adapters.registry import adapter_for
-from ingest.items import as_item
+from ingest.items import as_item, kept_headers
 from tests.contract.adapter_requests import CUSTOM
 from tests.pipeline import BOX, RecordingHints
 from tests.webhooks import channel as channel_of
@@ -31,6 +31,8 @@ from worker.clock import Clock, ClockOptions
 from worker.delivery import Delivery
 
 pytestmark = pytest.mark.integration
+
+TIMEOUT = FailedTry("timeout", "timeout", "worker")
 
 TODAY = datetime.now(UTC).date()
 
@@ -94,7 +96,7 @@ class Desk:
         request = replace(request, headers={**request.headers, "webhook-id": f"msg_{next(_numbers)}"})
         now = datetime.now(UTC)
         items = [
-            as_item(event, channel, request.headers, now, BOX)
+            as_item(event, channel, kept_headers(request.headers), now, BOX)
             for event in parse(adapter_for("custom"), request, channel)
         ]
         with self.session.transaction() as connection:
@@ -170,8 +172,8 @@ def test_a_receipt_that_is_faster_than_our_own_note(desk: Desk) -> None:
     desk.apply()
     acts: list[tuple[Callable[..., None], tuple[Any, ...]]] = [
         (outbox.sent, ()),
-        (outbox.retry, (datetime.now(UTC), "timeout")),
-        (outbox.failed, ("timeout",)),
+        (outbox.retry, (datetime.now(UTC), TIMEOUT)),
+        (outbox.failed, (TIMEOUT,)),
     ]
     for act, rest in acts:
         desk.change(act, delivery, *rest)
@@ -182,10 +184,10 @@ def test_a_receipt_that_is_faster_than_our_own_note(desk: Desk) -> None:
 def test_what_has_arrived_is_not_sent_again(desk: Desk) -> None:
     """S5: a call ran into its time limit, the channel has the message all the same, and says so."""
     message_key = desk.write()
-    desk.change(outbox.retry, desk.lease(), datetime.now(UTC), "timeout")
+    desk.change(outbox.retry, desk.lease(), datetime.now(UTC), TIMEOUT)
     desk.report(status_of(message_key, "delivered"))
     hints = RecordingHints()
-    Delivery(desk.session, BOX, hints).run()
+    Delivery(desk.session, BOX, hints, "worker").run()
     assert desk.state(message_key) == "delivered"
     assert desk.value("SELECT attempts FROM outbox") == 1, "it was leased again"
 
@@ -326,9 +328,9 @@ def test_any_order_of_events_moves_only_forward(desk: Desk, happened: list[tuple
             case "ours", "sent":
                 desk.change(outbox.sent, delivery)
             case "ours", "retry":
-                desk.change(outbox.retry, delivery, datetime.now(UTC), "timeout")
+                desk.change(outbox.retry, delivery, datetime.now(UTC), TIMEOUT)
             case "ours", "failed":
-                desk.change(outbox.failed, delivery, "HTTP 400")
+                desk.change(outbox.failed, delivery, FailedTry("http_400", "HTTP 400", "worker"))
             case "theirs", status:
                 desk.report(status_of(message_key, status))
             case "lease", _:

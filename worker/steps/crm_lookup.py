@@ -59,13 +59,14 @@ def identifiers_of(
 
 
 def _fix_order(connection: Connection, items: Sequence[ClaimedItem]) -> dict[int, int]:
-    """Places in the chats' histories, in the order in which the items were accepted."""
+    """Places in the chats' histories, in the order in which the items were accepted; a replayed one has its own."""
+    seqs = {item.inbox_id: item.chat_seq for item in items if item.chat_seq is not None}
+    unplaced = [item for item in items if item.chat_seq is None]
     counts: dict[int, int] = {}
-    for item in items:
+    for item in unplaced:
         counts[item.chat_id] = counts.get(item.chat_id, 0) + 1
     following = chats.take_seqs(connection, counts)
-    seqs: dict[int, int] = {}
-    for item in items:
+    for item in unplaced:
         seqs[item.inbox_id] = following[item.chat_id]
         following[item.chat_id] += 1
     return seqs

@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 
+from config.causes import fingerprint, reason_of
 from crm_store.errors import RowRefusedError
 from tracker.messages import InboundMessage
 from tracker.texts import clean
-from worker.fingerprint import fingerprint, reason_of
 from worker.messages import load_identifiers
 
 pytestmark = pytest.mark.unit

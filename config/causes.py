@@ -1,4 +1,4 @@
-"""What groups failures of one cause: the error's type and the place in our code where it came up."""
+"""What groups failures of one cause: a stable reason, the error's type, and the place in our code where it came up."""
 
 import re
 import traceback
