@@ -238,8 +238,8 @@ def _plant_dead_letters(here: Planted) -> None:
     )
     desk.execute("UPDATE inbox_state SET stage = 'dead', reason = 'x', finished_at = now() WHERE inbox_id = %s", dead)
     desk.execute(
-        "INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback) "
-        "VALUES (%s, 'bind_chat', 'x', 'x', 1, %s, '')",
+        "INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback) "
+        "VALUES (%s, 1, 'bind_chat', 'x', 'x', 1, %s, '')",
         *(dead, f"bad {DIGITS}"),
     )
     desk.execute("INSERT INTO ledger VALUES ('dead', 1)")

@@ -116,8 +116,8 @@ def test_dead_letters_and_messages_that_were_given_up(desk):
     """Counted; a warning, for the rest goes on."""
     desk.execute("INSERT INTO inbox_state (inbox_id, stage) VALUES (1, 'dead')")
     desk.execute(
-        "INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback) "
-        "VALUES (1, 'parse', 'unparsable', '', 1, '', '')"
+        "INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback) "
+        "VALUES (1, 1, 'parse', 'unparsable', '', 1, '', '')"
     )
     desk.execute("INSERT INTO chats (channel_id, external_id) VALUES (1, 'x')")
     desk.execute(
