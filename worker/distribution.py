@@ -273,8 +273,9 @@ def _carry_out(
         planning.assign(connection, [_assignment(planned[one.dialog_id], one) for one in changed])
     if newly_kept:
         planning.keep(connection, [one.dialog_id for one in newly_kept])
-    told = [*changed, *newly_kept]
-    if told:
+    if changed or newly_kept:
+        moved = {one.dialog_id for one in (*changed, *newly_kept)}
+        told = [one for one in made.decisions if one.dialog_id in moved]  # each was decided by what the former left
         ineligible = {why.value: ids for why, ids in made.ineligible.items()}
         plan_id = planning.insert_plan(connection, desk.id, ineligible) if ineligible else None
         planning.explain(connection, [_record(planned[one.dialog_id], one, hand_over) for one in told], plan_id)

@@ -82,6 +82,16 @@ def test_nobody_else_who_is_under_his_limit_keeps_it(desk: DialogDesk) -> None:
     assert desk.causes(first)[-1] == desk.causes(second)[-1] == "kept"
 
 
+def test_what_is_decided_at_one_moment_is_told_in_its_order(desk: DialogDesk) -> None:
+    """D5, D7: the second is kept because the first has taken the last slot; that the third leaves one comes after."""
+    strict(desk, "ann", "ben", max_dialogs=2)
+    first, second, third = (desk.dialog("desk-telegram", chat) for chat in ("1", "2", "3"))
+    desk.after(first, second, third)
+    assert [desk.holder(one) for one in (first, second, third)] == ["ben", "ann", "ann"]
+    told = desk.rows("SELECT dialog_id, cause FROM events WHERE cause IN ('handover', 'kept') ORDER BY id")
+    assert told == [(first, "handover"), (second, "kept"), (third, "handover")]
+
+
 def test_who_loses_a_dialog_is_free_for_what_waits(desk: DialogDesk) -> None:
     """D5, D8: his slot is used, by the oldest that waits."""
     place = strict(desk, "ann", "ben", max_dialogs=1)
