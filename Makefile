@@ -31,7 +31,7 @@ run: $(RUN_STAMP) ## Run the whole system with a demo desk; RUN_FOR=30 ends it a
 	@exec $(BIN)/openchannel demo
 
 test: $(DEV_STAMP) ## Run the whole test suite; PYTEST_ARGS="-k name" picks
-	@exec $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	@exec $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: $(DEV_STAMP) ## Compare a naive Celery chain, a plain loop and openchannel; MESSAGES= SEED= SIDES=loop,ours ROUNDS=
 	@exec $(BIN)/python -m bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(SEED),--seed $(SEED)) \

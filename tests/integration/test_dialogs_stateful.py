@@ -31,7 +31,7 @@ from worker.timers import work_off
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
-EXAMPLES = int(os.environ.get("OPENCHANNEL_STATEFUL_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("OPENCHANNEL_STATEFUL_EXAMPLES", "15"))
 STEPS = 50
 
 NUMBERS = st.integers(0, 30)

@@ -61,7 +61,8 @@ def test_finished_items_go_with_what_belongs_to_them(desk, session):
     desk.execute("INSERT INTO failures SELECT 1, inbox_id, 'bind_chat', 1, now(), 'w', 'r', 'e', 't' FROM inbox_state "
                  "WHERE inbox_id = 1".replace("SELECT 1, ", "OVERRIDING SYSTEM VALUE SELECT 1, "))  # fmt: skip
     desk.execute("UPDATE inbox_state SET stage = 'ignored' WHERE inbox_id = %s", old[1])
-    desk.execute("INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback) "
+    desk.execute("INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, "
+                 "traceback) "
                  "VALUES (%s, 1, 'bind_chat', 'r', 'f', 1, 'e', 't')", old[2])  # fmt: skip
     desk.execute("UPDATE inbox_state SET stage = 'discarded' WHERE inbox_id = %s", old[2])
     young = desk.run_through(text_message("telegram", 1, "y"))
@@ -80,7 +81,8 @@ def test_what_waits_and_what_is_dead_stays(desk, session):
     waiting, dead = desk.accept(text_message("telegram", 1, "x"), text_message("custom", 2, "x"))
     desk.execute("UPDATE inbox_state SET stage = 'dead' WHERE inbox_id = %s", dead)
     desk.execute("INSERT INTO ledger VALUES ('dead', 1)")
-    desk.execute("INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback, died_at) "
+    desk.execute("INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, "
+                 "traceback, died_at) "
                  "VALUES (%s, 1, 'bind_chat', 'r', 'f', 1, 'e', 't', now() - interval '100 days')", dead)  # fmt: skip
     age(desk, 100, [waiting, dead])
     assert one_round(session)[0] == {}

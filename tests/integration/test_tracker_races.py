@@ -1,6 +1,7 @@
 """The tracker raced: several processes bind, merge, undo and detach at the same moment (T2, T7, T8, T10)."""
 
 import multiprocessing
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from tracker.messages import InboundMessage
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-ROUNDS = 200
+ROUNDS = int(os.environ.get("OPENCHANNEL_TEST_TRACKER_ROUNDS", "70"))
+"""200 and more are worth their time after a change of the locks."""
 CHANNELS = ["telegram", "whatsapp", "custom", "instagram"]
 
 
@@ -54,7 +56,7 @@ def settle(desk: Desk) -> None:
         time.sleep(0.005)
 
 
-def test_two_hundred_rounds_of_everything_at_once(desk):
+def test_many_rounds_of_everything_at_once(desk):
     """T10: in each round the first messages of 2 to 10 chats give one new phone, and chats of earlier rounds give
     phones of others (T7), while two persons merge, undo, detach and decide, and three workers bind.
 

@@ -32,7 +32,7 @@ from tracker.identifiers import Evidence, Identifier, IdentifierKind
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-EXAMPLES = int(os.environ.get("OPENCHANNEL_STATEFUL_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("OPENCHANNEL_STATEFUL_EXAMPLES", "15"))
 STEPS = 30
 
 CHATS = st.sampled_from([f"{channel} {n}" for channel in ("telegram", "whatsapp", "custom") for n in range(4)])
