@@ -67,13 +67,14 @@ class System:
             process.wait()
         self._session.close()
 
-    def start(self, name: str, module: str = "cli") -> subprocess.Popen[bytes]:
-        """Start a process by name: `web`, `clock`, or `worker-...`; its log is `<name>.log`."""
+    def start(self, name: str, module: str = "cli", port: int | None = None) -> subprocess.Popen[bytes]:
+        """Start a process by name: `web`, `clock`, or `worker-...`; its log is `<name>.log`. port: of another web."""
         command = [sys.executable, "-m", module]
         if module == "cli":
             command.append(name.partition("-")[0])
         with (self._folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(command, env={**os.environ, **self.environment}, stdout=log, stderr=log)
+            environment = {**os.environ, **self.environment, "OPENCHANNEL_WEB__PORT": str(port or self.port)}
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         self._processes[name] = process
         return process
 
