@@ -15,7 +15,7 @@ from uuid import uuid4
 import structlog
 
 from config.topology import INBOX_STEPS, Step
-from crm_store import clocks, costs, idempotency, inbox, ledger, outbox, receipts, timers
+from crm_store import brakes, clocks, costs, idempotency, inbox, ledger, outbox, receipts, timers
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
 from crm_store.retention import Retention, RetentionOptions
@@ -110,8 +110,13 @@ class Clock:
                 self._hints.publish(step)
 
     def _waiting(self, connection: Connection) -> dict[Step, float]:
-        """Seconds for which the oldest work of each step has waited. A due timer or delivery is not to wait."""
+        """Seconds for which the oldest work of each step has waited. A due timer or delivery is not to wait.
+
+        A paused step has nothing to do until it is to be tried, and then at once.
+        """
         waited = {step: seconds for step, seconds in inbox.oldest_due(connection).items() if step in INBOX_STEPS}
+        for brake in brakes.on(connection):
+            waited[brake.step] = self._options.stale_after + 0.001 if brake.resumes_in <= 0 else 0.0
         if timers.due_backlogs(connection, 1):
             waited[Step.DISTRIBUTE] = max(waited.get(Step.DISTRIBUTE, 0.0), self._options.stale_after + 0.001)
         if outbox.oldest_due(connection) is not None or receipts.wait(connection):
