@@ -39,14 +39,15 @@ WHERE step = %(step)s AND number = %(number)s AND ended_at IS NULL
 RETURNING since, extract(epoch FROM now() - since)::float8, pauses, reason, fingerprint
 
 -- name: to_probe
--- The first items of some chats, those that have failed least first: new ones tell more than what failed before.
+-- The first items of some chats, those that have failed least first: new ones tell more than what failed before. Any of
+-- them: what came in one after another may have one fault.
 SELECT inbox_id FROM (
-    SELECT DISTINCT ON (chat_id) inbox_id, attempts, due_at
+    SELECT DISTINCT ON (chat_id) inbox_id, attempts
     FROM inbox_state
     WHERE stage = %(step)s AND stage < 'done' AND due_at <= clock_timestamp()
     ORDER BY chat_id, chat_seq NULLS LAST, inbox_id
 ) AS first_of_chats
-ORDER BY attempts, due_at LIMIT %(limit)s
+ORDER BY attempts, random() LIMIT %(limit)s
 
 -- name: something_stands
 SELECT EXISTS (SELECT FROM inbox_state WHERE stage = %(step)s AND stage < 'done')
