@@ -34,21 +34,19 @@ def after_failure(now: datetime, first_failed_at: datetime | None, attempts: int
     last_moment = (first_failed_at or now) + timedelta(seconds=retry_for)
     if now >= last_moment:
         return GiveUp()
-    return Retry(min(now + _backoff(attempts), last_moment))
+    backoff = min(FIRST_BACKOFF * 2**attempts, LONGEST_BACKOFF)
+    return Retry(min(now + timedelta(seconds=backoff), last_moment))
 
 
 def after_failure_while_paused(now: datetime, attempts: int) -> Retry | GiveUp:
     """While its step is paused an item is not given up for its age: the step is to blame.
 
+    Nor does it back off: the step does that, and when it goes on the item must not wait for longer than others.
     attempts: how many there were before this one.
     """
     if attempts + 1 >= MOST_FAILURES_WHILE_PAUSED:
         return GiveUp()
-    return Retry(now + _backoff(attempts))
-
-
-def _backoff(attempts: int) -> timedelta:
-    return timedelta(seconds=min(FIRST_BACKOFF * 2**attempts, LONGEST_BACKOFF))
+    return Retry(now + timedelta(seconds=FIRST_BACKOFF))
 
 
 def delivery_backoff(attempts: int) -> float:

@@ -354,8 +354,8 @@ def test_metrics_of_what_has_gone_wrong(desk: Desk) -> None:
     desk.rows("UPDATE inbox_state SET stage = 'dead' WHERE inbox_id <> (SELECT max(inbox_id) FROM inbox_state)")
     desk.rows(
         "INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback, "
-        "deaths, first_died_at) SELECT inbox_id, 1, 'bind_chat', 'key', 'KeyError@x', 3, '', '', 2, now() - interval '1 hour' "
-        "FROM inbox_state"
+        "deaths, first_died_at) "
+        "SELECT inbox_id, 1, 'bind_chat', 'key', 'x', 3, '', '', 2, now() - interval '1 hour' FROM inbox_state"
     )
     desk.rows("INSERT INTO deaths (step, reason, n) SELECT 'deliver', 'http_' || n, 1 FROM generate_series(400, 460) n")
     desk.rows(
