@@ -1,6 +1,7 @@
 """From settings to the values that the processes are built of."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
 
@@ -8,6 +9,8 @@ from config.logging import configure_logging
 from config.settings import Settings, SettingsError, load_settings
 from crm_store.database import DatabaseOptions, is_url
 from crm_store.secrets import SecretBox
+from ingest.adapters.signatures import sign
+from worker.alerting import Receiver
 
 MACHINE_FILE = "machine.env"
 """In the data folder of a running `openchannel up`: how other commands on this machine reach its servers."""
@@ -95,6 +98,25 @@ def api_token(settings: Settings) -> str:
     if settings.api_token is None:
         raise SettingsError(_missing("OPENCHANNEL_API_TOKEN", "a long random text"))
     return settings.api_token.get_secret_value()
+
+
+def alert_receiver(settings: Settings) -> Receiver | None:
+    """Who is told of alerts; None if nobody is. Raises SettingsError."""
+    url, secret = settings.alerts.url, settings.alerts.secret
+    if url is None or not url.get_secret_value():
+        return None
+    if urlsplit(url.get_secret_value()).scheme not in ("http", "https"):
+        raise SettingsError("OPENCHANNEL_ALERTS__URL: must begin with https:// or http://")
+    if secret is None or not secret.get_secret_value():
+        raise SettingsError(
+            "OPENCHANNEL_ALERTS__SECRET: must be set with OPENCHANNEL_ALERTS__URL, because alerts are signed: whsec_ "
+            "and 24 or more random bytes in base64, which the receiver knows too"
+        )
+    try:
+        sign(secret.get_secret_value(), "", 0, b"")
+    except ValueError as error:
+        raise SettingsError(f"OPENCHANNEL_ALERTS__SECRET: {error}") from error
+    return Receiver(url.get_secret_value(), secret.get_secret_value())
 
 
 def on_this_machine(settings: Settings) -> Settings:

@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from cli.alerts import alerts
 from cli.apply import apply_command, export_command
 from cli.backlogs.group import backlog
 from cli.channels import channels
@@ -48,6 +49,7 @@ app.add_typer(dialogs, name="dialogs")
 app.add_typer(backlog, name="backlog")
 app.add_typer(tracker, name="tracker")
 app.add_typer(customers, name="customers")
+app.add_typer(alerts, name="alerts")
 app.command("connect", help="Connect a channel, with its open channel and operators.")(connect_command)
 app.command("doctor", help="Look for what is wrong, and say what to do.")(doctor_command)
 app.command("settings", help="List every setting.")(settings_command)

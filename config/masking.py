@@ -5,14 +5,20 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
+from config.causes import OUR_PACKAGES
+
 MASK = "***"
 
 _SECRET_FIELDS = re.compile(
     r"(text|name|message|raw|body|phone|e?mail|token|secret|password|authorization|signature|identifiers?|written)$",
     re.IGNORECASE,
 )
-# Not the user and the masked password of a URL.
-_EMAIL = re.compile(r"[^\s@'\"<>]{1,64}(?<!\*\*\*)@[^\s@'\"<>]{1,255}")
+# Not the user and the masked password of a URL, nor a fingerprint, by which a cause is looked for.
+_EMAIL = re.compile(
+    r"[^\s@'\"<>]{1,64}(?<!\*\*\*)@"
+    rf"(?!(?:{'|'.join(sorted(OUR_PACKAGES))})/[\w/]+\.py:)"
+    r"[^\s@'\"<>]{1,255}"
+)
 _LONG_NUMBER = re.compile(r"\+?\d(?:[\s().\-]{0,2}\d){6,}")
 _TOKEN = re.compile(r"(?i)\b(bearer\s+|bot\d*:|whsec_|eyJ)[\w.\-=+/]{8,}")
 _URL_PASSWORD = re.compile(r"(\w{1,16}://[^\s:@/]*:)[^\s@/]+@")

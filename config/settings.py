@@ -96,6 +96,19 @@ class RetentionSettings(_Group):
     )
 
 
+class AlertsSettings(_Group):
+    """Who is told when something goes wrong; docs/operating.md."""
+
+    url: SecretStr | None = Field(
+        None, description="where alerts are posted, as Standard Webhooks; if not given they are only logged"
+    )
+    secret: SecretStr | None = Field(
+        None, description="with which alerts are signed: base64, with or without `whsec_`; needed with the URL"
+    )
+    rate: int = Field(60, ge=1, description="dead letters of one minute that are worth an alert")
+    every: float = Field(600.0, ge=0, description="seconds at least between two alerts of many dead letters")
+
+
 class LogSettings(_Group):
     """structlog's output."""
 
@@ -126,6 +139,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     clock: ClockSettings = ClockSettings()
     retention: RetentionSettings = RetentionSettings()
+    alerts: AlertsSettings = AlertsSettings()
     log: LogSettings = LogSettings()
 
 

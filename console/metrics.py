@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from config.topology import INBOX_STEPS, Step
 from console.dependencies import Dependencies
 from console.problems import documented
+from console.trouble_metrics import Trouble, read_trouble, trouble_metrics
 from crm_store import costs, inbox, ledger, outbox
 from crm_store.costs import StepCost
 from crm_store.ledger import Ledger
@@ -39,6 +40,16 @@ MEANINGS = {
     "openchannel_step_lag_seconds": "Since when the oldest due item of a step has waited; 0 if none is due.",
     "openchannel_step_seconds": "Batches of a step: their number, and seconds from claim to commit.",
     "openchannel_step_items": "Items that went through a step, with `_total`.",
+    # By `step`. A paused step is one of which nearly everything fails.
+    "openchannel_step_paused": "1 while a step is paused, else 0.",
+    "openchannel_step_brakes": "Times that a step was paused because nearly everything of it failed, with `_total`.",
+    # Dead letters of items and of deliveries. By `state`, `step`, `reason`; rare reasons beyond a number are `other`.
+    "openchannel_dead_letters": "Dead letters, by where they stand.",
+    "openchannel_dead_letters_oldest_seconds": "Since when the oldest letter waits for a person; 0 if none.",
+    # By `step`, `reason`, as above. It does not fall when letters are replayed or deleted.
+    "openchannel_deaths": "Times that something was given up, with `_total`; a replay that fails is another one.",
+    # By `state`.
+    "openchannel_alerts": "Alerts of the last month: waiting, sent, failed, logged.",
     # By `queue`; absent while the broker is away.
     "openchannel_task_queue_depth": "Task messages that no worker has taken.",
     # What the desk has. By `status` (S1), by `type` (C1).
@@ -65,6 +76,7 @@ class Reading:
     costs: tuple[StepCost, ...]
     dialogs: Mapping[str, int]
     cards: Mapping[str, int]
+    trouble: Trouble
 
 
 @dataclass(slots=True)
@@ -90,6 +102,7 @@ class DeskCollector(Collector):
         yield _gauge("openchannel_task_queue_depth", "queue", self._needs.depths())
         yield _gauge("openchannel_dialogs", "status", reading.dialogs)
         yield _gauge("openchannel_cards", "type", reading.cards)
+        yield from trouble_metrics(reading.trouble, MEANINGS)
 
     def _read(self) -> Reading:
         with self._cache.lock:
@@ -126,6 +139,7 @@ def _read(needs: Dependencies) -> Reading:
             tuple(costs.read(connection)),
             {str(status): count for status, count in figures.dialogs_by_status(connection).items()},
             {str(card_type): count for card_type, count in figures.cards_by_type(connection).items()},
+            read_trouble(connection),
         )
 
 

@@ -82,3 +82,17 @@ def note_acts(
         _SQL["note_acts"],
         {"letter_ids": list(letter_ids), "actor": actor, "act": act, "reason": reason, "details": details},
     )
+
+
+def by_cause_and_state(connection: Connection) -> dict[tuple[str, str], dict[LetterState, int]]:
+    """How many letters there are, by step and reason, and then by where they stand."""
+    counts: dict[tuple[str, str], dict[LetterState, int]] = {}
+    for step, reason, state, count in connection.execute(_SQL["by_cause_and_state"]).fetchall():
+        counts.setdefault((step, reason), {})[LetterState(state)] = count
+    return counts
+
+
+def oldest_dead(connection: Connection) -> float:
+    """Seconds since the first death of the letter that has waited longest for a person; 0 if none waits."""
+    row = connection.execute(_SQL["oldest_dead"]).fetchone()
+    return row[0] if row else 0.0

@@ -24,11 +24,17 @@ class CrashedBatch:
 
 @dataclass(frozen=True, slots=True)
 class FailingItem:
-    """An item that has just failed, before this failure is written. Times by the database's clock."""
+    """An item that has just failed, before this failure is written. Times by the database's clock.
+
+    first_failed_at: moved on by what its step was paused since. paused: its step is paused. replayed: it was a dead
+    letter before.
+    """
 
     attempts: int
     first_failed_at: datetime | None
     now: datetime
+    paused: bool
+    replayed: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The clock: a process of its own, apart from Celery; any number of them may run.
 
 The sweeper hints what does not move: it makes up for every lost task message, also when Redis was wiped. Timers
-are rows; those that are due are hinted too. Who is there (D6). Compaction of ledger and costs, and retention.
+are rows; those that are due are hinted too. Who is there (D6). What persons are to be told. Compaction of ledger and
+costs, and retention.
 """
 
 import os
@@ -15,10 +16,11 @@ from uuid import uuid4
 import structlog
 
 from config.topology import INBOX_STEPS, Step
-from crm_store import clocks, costs, idempotency, inbox, ledger, outbox, receipts, timers
+from crm_store import brakes, clocks, costs, deaths, idempotency, inbox, ledger, outbox, receipts, timers
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
 from crm_store.retention import Retention, RetentionOptions
+from worker.alert_watch import AlertThresholds, look_at_letters
 from worker.hints import Hints
 from worker.presence_watch import PresenceWatch
 from worker.timers import work_off
@@ -31,6 +33,9 @@ SIGN_INTERVAL = 5.0
 
 WATCH_INTERVAL = 5.0
 """Seconds after which it is looked who is there."""
+
+LETTERS_INTERVAL = 5.0
+"""Seconds after which it is looked what has died."""
 
 RETENTION_INTERVAL = 3600.0
 KEYS_AT_ONCE = 10_000
@@ -53,6 +58,7 @@ class ClockOptions:
     visibility_timeout: float = 60.0
     key_retention_days: int = 30
     retention: RetentionOptions = field(default_factory=RetentionOptions)
+    alerts: AlertThresholds = field(default_factory=AlertThresholds)
 
 
 class Clock:
@@ -67,6 +73,7 @@ class Clock:
         self._next_fold = time.monotonic() + FOLD_INTERVAL
         self._presence = PresenceWatch(session)
         self._next_watch = time.monotonic()
+        self._next_letters = time.monotonic()
         self._next_forgotten = time.monotonic()
         self._next_acts_forgotten = time.monotonic()
         self._retention = Retention(options.retention)
@@ -87,6 +94,7 @@ class Clock:
                 self._hints.publish(step)
             self._sweep()
             self._watch_presence()
+            self._next_letters = self._when_due(self._next_letters, self._look_at_letters)
             self._next_fold = self._when_due(self._next_fold, self._fold)
             self._next_forgotten = self._when_due(self._next_forgotten, self._forget)
             self._next_acts_forgotten = self._when_due(self._next_acts_forgotten, self._forget_acts)
@@ -110,8 +118,13 @@ class Clock:
                 self._hints.publish(step)
 
     def _waiting(self, connection: Connection) -> dict[Step, float]:
-        """Seconds for which the oldest work of each step has waited. A due timer or delivery is not to wait."""
+        """Seconds for which the oldest work of each step has waited. A due timer or delivery is not to wait.
+
+        A paused step has nothing to do until it is to be tried, and then at once.
+        """
         waited = {step: seconds for step, seconds in inbox.oldest_due(connection).items() if step in INBOX_STEPS}
+        for brake in brakes.on(connection):
+            waited[brake.step] = self._options.stale_after + 0.001 if brake.resumes_in <= 0 else 0.0
         if timers.due_backlogs(connection, 1):
             waited[Step.DISTRIBUTE] = max(waited.get(Step.DISTRIBUTE, 0.0), self._options.stale_after + 0.001)
         if outbox.oldest_due(connection) is not None or receipts.wait(connection):
@@ -135,9 +148,15 @@ class Clock:
         except DatabaseAwayError as error:
             log.info("clock_not_signed_off", error=error)
 
+    def _look_at_letters(self, connection: Connection) -> float:
+        look_at_letters(connection, self._options.alerts)
+        return LETTERS_INTERVAL
+
     def _fold(self, connection: Connection) -> float:
         ledger.fold(connection)
         costs.fold(connection)
+        deaths.fold(connection)
+        brakes.forget(connection)
         return FOLD_INTERVAL
 
     def _forget(self, connection: Connection) -> float:

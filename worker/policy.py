@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 CRASHES_TO_DEATH = 3
 """Times that a worker may die while an item runs alone; then the item is a dead letter."""
 
+MOST_FAILURES_WHILE_PAUSED = 16
+"""How often an item may fail in all before it is given up although its step is paused: it is mere poison then."""
+
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 20.0
 
@@ -28,11 +31,22 @@ def after_failure(now: datetime, first_failed_at: datetime | None, attempts: int
 
     attempts: how many there were before this one.
     """
-    backoff = min(FIRST_BACKOFF * 2**attempts, LONGEST_BACKOFF)
     last_moment = (first_failed_at or now) + timedelta(seconds=retry_for)
     if now >= last_moment:
         return GiveUp()
+    backoff = min(FIRST_BACKOFF * 2**attempts, LONGEST_BACKOFF)
     return Retry(min(now + timedelta(seconds=backoff), last_moment))
+
+
+def after_failure_while_paused(now: datetime, attempts: int) -> Retry | GiveUp:
+    """While its step is paused an item is not given up for its age: the step is to blame.
+
+    Nor does it back off: the step does that, and when it goes on the item must not wait for longer than others.
+    attempts: how many there were before this one.
+    """
+    if attempts + 1 >= MOST_FAILURES_WHILE_PAUSED:
+        return GiveUp()
+    return Retry(now + timedelta(seconds=FIRST_BACKOFF))
 
 
 def delivery_backoff(attempts: int) -> float:

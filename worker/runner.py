@@ -10,23 +10,21 @@ The order of things, and what a kill between any two of them leaves behind:
 import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
 
-from config.causes import fingerprint, reason_of
-from config.masking import mask_error, masked_traceback
 from config.topology import Step, next_step
-from crm_store import costs, failures, inbox
+from crm_store import brakes, costs, failures, inbox
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
-from crm_store.failures import Failure
 from crm_store.inbox import ClaimedItem, Move
-from tracker.texts import clean
 from worker.batches import Batch, choose
+from worker.braking import MOST_PROBED, StepBrake, Tally
+from worker.failing import FailingItems
 from worker.hints import Hints
-from worker.policy import CRASHES_TO_DEATH, Retry, after_failure, half
+from worker.policy import half
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +59,7 @@ MOST_TRIES = 5
 """How often items are hinted again because another worker had their chats; then they are left to the sweeper."""
 
 SETTLE_INTERVAL = 1.0
-"""Seconds between two looks for crashed batches, where nothing points at one."""
+"""Seconds between two looks for crashed batches and at the step's brake, where nothing points at one."""
 
 
 class CrashedBeforeError(Exception):
@@ -93,11 +91,15 @@ class Workplace:
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """What an attempt left: named items whose chats others have, whether more wait, items under suspicion."""
+    """What an attempt left: named items whose chats others have, whether more wait, items under suspicion.
+
+    tally: what its batch came to; where it was halved, the halves are not counted.
+    """
 
     left: tuple[int, ...] = ()
     more: bool = False
     suspects_left: frozenset[int] = frozenset()
+    tally: Tally = field(default_factory=Tally)
 
 
 class StepRunner:
@@ -112,6 +114,8 @@ class StepRunner:
         self._witness = workplace.witness
         self._hints = workplace.hints
         self._limits = workplace.limits
+        self._failing = FailingItems(step, workplace.worker, workplace.session, workplace.limits.retry_for)
+        self._brake = StepBrake(step, workplace.worker, workplace.session)
         self._identity: tuple[int, datetime] | None = None
         self._known_connection: Connection | None = None
         self._settled_at = -math.inf
@@ -124,21 +128,43 @@ class StepRunner:
         try:
             if time.monotonic() - self._settled_at > SETTLE_INTERVAL:
                 self._settle()
-            waited = FRESH if named else 0.0
-            tried = self._attempt(named, self._limits.batch, waited, None, carried)
-            if tried.suspects_left:  # trusted items go first, but not for ever
-                again = self._attempt(tried.suspects_left, len(tried.suspects_left), 0.0, tried.suspects_left, carried)
-                tried = replace(tried, more=tried.more or again.more)
+            tried = self._probe_if_due() if self._brake.look_again() else self._work(named, carried)
             for step in self._besides(self._session):
                 self._hints.publish_if_idle(step)
         except DatabaseAwayError as error:
             log.warning("step_waits_for_database", error=error)
             return
+        if self._brake.on:
+            return  # the clock hints it when it is to be tried
         if tried.left and tries < MOST_TRIES:
             time.sleep(0.005 * (tries + 1))  # their chats are in another worker's hands, for some milliseconds
             self._hints.publish(self._step, tried.left, tries + 1)
         if tried.more:
             self._hints.publish_if_idle(self._step)
+
+    def _work(self, named: Collection[int], carried: Carried) -> _Tried:
+        tried = self._attempt(named, self._limits.batch, FRESH if named else 0.0, None, carried)
+        if tried.suspects_left and not self._brake.on:  # trusted items go first, but not for ever
+            again = self._attempt(tried.suspects_left, len(tried.suspects_left), 0.0, tried.suspects_left, carried)
+            tried = replace(tried, more=tried.more or again.more)
+        return tried
+
+    def _probe_if_due(self) -> _Tried:
+        """Of a paused step only some items are tried, by one worker, when its pause is over."""
+        probe = self._brake.begin_probe()
+        return _Tried(more=probe is not None and self._brake.end_probe(probe, self._probe()))
+
+    def _probe(self) -> Tally:
+        """Run some items of different chats, each alone, until one comes through."""
+        with self._session.transaction() as connection:
+            inbox_ids = brakes.to_probe(connection, self._step, MOST_PROBED)
+        ran = 0
+        for inbox_id in inbox_ids:
+            tally = self._attempt((inbox_id,), 1, 0.0, frozenset((inbox_id,)), {}).tally
+            ran += tally.ran
+            if tally.done:
+                return Tally(ran, tally.done)
+        return Tally(ran)
 
     def _attempt(
         self, named: Collection[int], limit: int, waited: float, only: frozenset[int] | None, carried: Carried
@@ -170,7 +196,7 @@ class StepRunner:
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, it is written down and retried
             self._strike_out(batch_id)
-            return _Tried(more=self._after_error(batch.items, error, carried))
+            return _Tried(more=self._after_error(batch.items, error, carried), tally=Tally(len(batch.items)))
         except BaseException:  # the process is being stopped
             self._strike_out(batch_id)
             raise
@@ -179,7 +205,10 @@ class StepRunner:
             log.info("step_done", items=len(batch.items), seconds=round(time.perf_counter() - began, 4))
         moved = {move.inbox_id for move in outcome.moves}
         stayed = tuple(item.inbox_id for item in batch.items if item.inbox_id not in moved)
-        return _Tried((*claim.left, *stayed), claim.full or batch.more, batch.suspects_left)
+        if moved:
+            self._brake.done(moved)
+        tally = Tally(len(batch.items), len(moved))
+        return _Tried((*claim.left, *stayed), claim.full or batch.more, batch.suspects_left, tally)
 
     def _begin(self, items: Sequence[ClaimedItem]) -> int:
         assert self._identity is not None  # noqa: S101  set before the claim
@@ -222,63 +251,25 @@ class StepRunner:
         if not items:
             raise error  # the claim itself failed: nothing to blame, and a defect of ours
         if len(items) == 1:
-            self._record_failure(items[0].inbox_id, error)
+            self._after_failure(items[0], error)
             return True
         log.warning("batch_halved", items=len(items), error=error)
         middle = half(len(items))
         for part in (items[:middle], items[middle:]):
+            if self._brake.on:
+                break
             inbox_ids = frozenset(item.inbox_id for item in part)
             self._attempt(inbox_ids, len(part), 0.0, inbox_ids, carried)
         return True
 
-    def _record_failure(self, inbox_id: int, error: Exception) -> None:
-        failure = Failure(
-            inbox_id=inbox_id,
-            step=self._step,
-            worker=self._worker,
-            reason=reason_of(error),
-            fingerprint=fingerprint(error),
-            # PostgreSQL would refuse a NUL that an error quotes, and the item would never come to its end.
-            error=clean(f"{type(error).__name__}: {mask_error(str(error))}"),
-            traceback=clean(masked_traceback(error)),
-        )
-        with self._session.transaction() as connection:
-            item = failures.failing_item(connection, self._step, inbox_id)
-            if item is None:
-                return
-            decision = after_failure(item.now, item.first_failed_at, item.attempts, self._limits.retry_for)
-            if isinstance(decision, Retry):
-                failures.retry(connection, failure, item.attempts + 1, decision.due_at)
-                log.warning("item_retried", item=inbox_id, attempt=item.attempts + 1, due_at=decision.due_at)
-            else:
-                failures.bury(connection, failure, item.attempts + 1)
-                log.error("dead_letter", item=inbox_id, reason=failure.reason, fingerprint=failure.fingerprint)
+    def _after_failure(self, item: ClaimedItem, error: Exception) -> None:
+        """Write it down. If nearly everything fails, and others that are tried fail too, the step is paused."""
+        written = self._failing.write_down(item.inbox_id, error)
+        if written is not None and self._brake.failed(item, written) and not self._probe().done:
+            self._brake.engage(written.failure)
 
     def _settle(self) -> None:
-        """Look for batches that died with their workers. A crash counts only for an item that ran alone."""
         with self._session.transaction() as connection:
-            for crashed in failures.take_crashed(connection, self._step):
-                log.error("batch_crashed", crashed_worker=crashed.worker, items=len(crashed.inbox_ids))
-                if not crashed.counts:
-                    continue
-                if len(crashed.inbox_ids) > 1:
-                    failures.suspect(connection, self._step, crashed.inbox_ids, half(len(crashed.inbox_ids)))
-                else:
-                    self._count_crash(connection, crashed.inbox_ids[0], crashed.worker)
+            self._failing.settle_crashed(connection)
+            self._brake.look(connection)
         self._settled_at = time.monotonic()
-
-    def _count_crash(self, connection: Connection, inbox_id: int, worker: str) -> None:
-        failures.lock_chat_of(connection, inbox_id)
-        crashes = failures.count_crash(connection, self._step, inbox_id)
-        if crashes >= CRASHES_TO_DEATH:
-            failure = Failure(
-                inbox_id=inbox_id,
-                step=self._step,
-                worker=worker,
-                reason="worker_crashed",
-                fingerprint=f"worker_crashed:{self._step}",
-                error=f"its worker died {crashes} times while it ran alone",
-                traceback="",
-            )
-            failures.bury(connection, failure, crashes)
-            log.error("dead_letter", item=inbox_id, reason=failure.reason, fingerprint=failure.fingerprint)

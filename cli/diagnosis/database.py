@@ -1,12 +1,13 @@
 """PostgreSQL: is it there, is it the right one, and does the work go on."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from cli.diagnosis.findings import Finding, broken, ok, warning
 from config.topology import Step
-from crm_store import clocks, diagnosis, inbox, ledger, outbox
+from crm_store import brakes, clocks, diagnosis, inbox, ledger, outbox
+from crm_store.brakes import Brake
 from crm_store.database import Connection, DatabaseOptions
 from crm_store.diagnosis import Server
 from worker.clock import SIGN_INTERVAL
@@ -82,6 +83,10 @@ def look_at_work(
         yield ok("workers", "workers are connected")
     elif consumers is not None:
         yield broken("workers", "no worker is connected to the broker", "start `openchannel worker`, one per core")
+    paused = brakes.on(connection)
+    yield from _paused(paused)
+    for brake in paused:
+        lags.pop(brake.step, None)  # it waits because it is paused
     yield from _lags(lags, depths, working=working)
     entries = ledger.read(connection)
     if entries.balances:
@@ -109,6 +114,18 @@ def _clocks(connection: Connection) -> Finding:
         "no clock runs: lost hints are not made up for, and waiting dialogs are not tried again",
         "start `openchannel clock`",
     )
+
+
+def _paused(paused: Iterable[Brake]) -> Iterator[Finding]:
+    for brake in paused:
+        next_try = f"is tried again in {brake.resumes_in:.0f} s" if brake.resumes_in > 0 else "is to be tried now"
+        yield broken(
+            "paused",
+            f"step {brake.step} is paused since {brake.since:%Y-%m-%d %H:%M:%S} UTC, because nearly everything of it "
+            f"fails: {brake.reason}, {brake.fingerprint}; it {next_try}",
+            "mend what the workers' logs say of `step_paused` and `item_retried`; nothing is lost meanwhile, and it "
+            "goes on by itself",
+        )
 
 
 def _lags(lags: Mapping[Step, float], depths: Mapping[Step, int] | None, *, working: bool) -> Iterator[Finding]:

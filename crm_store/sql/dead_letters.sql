@@ -27,3 +27,9 @@ LIMIT %(limit)s
 INSERT INTO dead_letter_acts (letter_id, actor, act, reason, details)
 SELECT letter_id, %(actor)s, %(act)s, %(reason)s, %(details)s::jsonb
 FROM unnest(%(letter_ids)s::bigint[]) AS given (letter_id)
+
+-- name: by_cause_and_state
+SELECT step, reason, state, count(*) FROM dead_letters_now GROUP BY step, reason, state ORDER BY step, reason, state
+
+-- name: oldest_dead
+SELECT coalesce(extract(epoch FROM now() - min(first_died_at)), 0)::float8 FROM dead_letters_now WHERE state = 'dead'

@@ -167,8 +167,18 @@ RETURNING crashes
 SELECT id FROM chats WHERE id = (SELECT chat_id FROM inbox_state WHERE inbox_id = %(inbox_id)s) FOR NO KEY UPDATE
 
 -- name: failing_item
--- A failed item as it stands now, locked, with the database's clock.
-SELECT attempts, first_failed_at, now() FROM inbox_state
+-- A failed item as it stands now, locked, with the database's clock. What its step was paused since its first failure
+-- does not count: that is moved on by it.
+SELECT
+    attempts,
+    first_failed_at + (
+        SELECT coalesce(sum(coalesce(ended_at, now()) - greatest(since, first_failed_at)), interval '0')
+        FROM step_brakes WHERE step = stage AND coalesce(ended_at, now()) > first_failed_at
+    ),
+    now(),
+    EXISTS (SELECT FROM step_brakes WHERE step = stage AND ended_at IS NULL),
+    EXISTS (SELECT FROM dead_letters WHERE dead_letters.inbox_id = inbox_state.inbox_id)
+FROM inbox_state
 WHERE inbox_id = %(inbox_id)s AND stage = %(step)s
 FOR NO KEY UPDATE
 

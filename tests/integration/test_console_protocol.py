@@ -263,9 +263,9 @@ def test_without_postgresql_the_caller_is_sent_away_for_a_while(away: str) -> No
 
 def test_ready_is_a_database_that_is_migrated(desk: Desk, empty_database_url: str) -> None:
     """DESIGN: readiness needs PostgreSQL with its schema; without a broker messages are accepted all the same."""
-    assert desk.with_token("").get("/readyz").json() == {"database": "ok", "broker": "ok"}
+    assert desk.with_token("").get("/readyz").json() == {"database": "ok", "broker": "ok", "paused_steps": []}
     desk.depths.clear()
-    assert desk.with_token("").get("/readyz").json() == {"database": "ok", "broker": "away"}
+    assert desk.with_token("").get("/readyz").json() == {"database": "ok", "broker": "away", "paused_steps": []}
     desk.rows("DELETE FROM _yoyo_migration")
     assert reason(desk.with_token("").get("/readyz"), 503) == "not_migrated"
     with Database(DatabaseOptions(empty_database_url, "openchannel tests")) as database:
@@ -344,6 +344,40 @@ def test_metrics_say_what_the_database_says(desk: Desk) -> None:
     assert found["openchannel_dialogs", "closed"] == 0
     assert found["openchannel_cards", "lead"] == 2
     assert ("openchannel_cards", "provisional") not in found
+
+
+def test_metrics_of_what_has_gone_wrong(desk: Desk) -> None:
+    """Dead letters by where they stand and why, deaths, paused steps, alerts; rare reasons have no label."""
+    desk.open_channel("desk")
+    for _ in range(3):
+        desk.say("desk-telegram", "1")
+    desk.rows("UPDATE inbox_state SET stage = 'dead' WHERE inbox_id <> (SELECT max(inbox_id) FROM inbox_state)")
+    desk.rows(
+        "INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback, "
+        "deaths, first_died_at) "
+        "SELECT inbox_id, 1, 'bind_chat', 'key', 'x', 3, '', '', 2, now() - interval '1 hour' FROM inbox_state"
+    )
+    desk.rows("INSERT INTO deaths (step, reason, n) SELECT 'deliver', 'http_' || n, 1 FROM generate_series(400, 460) n")
+    desk.rows(
+        "INSERT INTO step_brakes (step, number, pauses, resumes_at, reason, fingerprint, worker) "
+        "VALUES ('respond', 4, 1, now(), '', '', '')"
+    )
+    desk.rows("INSERT INTO alerts (kind, subject, details) VALUES ('test', '', '{}')")
+    page = desk.with_token("").get("/metrics").text
+    for line in (
+        'openchannel_dead_letters{reason="key",state="dead",step="bind_chat"} 2.0',
+        'openchannel_dead_letters{reason="key",state="replaying",step="bind_chat"} 1.0',
+        'openchannel_deaths_total{reason="key",step="bind_chat"} 6.0',
+        'openchannel_deaths_total{reason="other",step="deliver"} 12.0',
+        'openchannel_step_paused{step="respond"} 1.0',
+        'openchannel_step_paused{step="bind_chat"} 0.0',
+        'openchannel_step_brakes_total{step="respond"} 4.0',
+        'openchannel_alerts{state="waiting"} 1.0',
+        'openchannel_alerts{state="sent"} 0.0',
+    ):
+        assert line in page
+    assert samples(desk)["openchannel_dead_letters_oldest_seconds", ""] == pytest.approx(3600, abs=120)
+    assert desk.with_token("").get("/readyz").json()["paused_steps"] == ["respond"]
 
 
 def test_metrics_are_read_at_most_once_a_second(desk: Desk) -> None:

@@ -104,6 +104,27 @@ def test_work_that_waits(desk):
         assert queued["task_queues"].finding == "bind_chat 1"
 
 
+def test_a_paused_step(desk):
+    """Named with the cause; its lag is not told as well, for that would send people after workers and clocks."""
+    desk.execute(
+        "INSERT INTO inbox_state (inbox_id, chat_id, stage, due_at) "
+        "VALUES (4711, 1, 'bind_chat', now() - interval '2 minutes')"
+    )
+    desk.execute(
+        "INSERT INTO step_brakes (step, number, pauses, resumes_at, reason, fingerprint, worker) "
+        "VALUES ('bind_chat', 1, 3, now() + interval '1 hour', 'key', 'KeyError@worker/x.py:y', 'w')"
+    )
+    findings = desk.examine()
+    assert findings["paused"].status is Status.BROKEN
+    for said in ("bind_chat", "key", "KeyError@worker/x.py:y"):
+        assert said in findings["paused"].finding
+    assert findings["lag"].status is Status.OK
+    desk.execute("UPDATE step_brakes SET resumes_at = now() - interval '1 s'")
+    assert "to be tried now" in desk.examine()["paused"].finding
+    desk.execute("UPDATE step_brakes SET ended_at = now()")
+    assert "paused" not in desk.examine()
+
+
 def test_a_ledger_that_does_not_balance(desk):
     """A defect of ours."""
     desk.execute("INSERT INTO ledger VALUES ('accepted', 1)")

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from crm_store import alerts
 from tests.commands import CommandLine, command
 from tests.integration.test_simulate import WITH_BOB, Book, book, found_of
 from tests.pipeline import Desk, text_message
+from worker.alert_watch import AlertThresholds, look_at_letters
+from worker.alerting import body_of
 
 pytestmark = pytest.mark.integration
 
@@ -49,6 +52,29 @@ def shape(found: Any) -> Any:
             return type(found).__name__
 
 
+def test_an_alert(desk: Desk) -> None:
+    """What a receiver is sent."""
+    (example,) = [one for one in examples("operating.md") if "type" in one]
+    (inbox_id,) = _accepted(desk)
+    desk.execute(
+        "INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback) "
+        "VALUES (%s, 1, 'bind_chat', 'key', 'KeyError@worker/steps/bind_chat.py:bind_chat', 3, '', '')",
+        inbox_id,
+    )
+    with desk.session.transaction() as connection:
+        look_at_letters(connection, AlertThresholds())
+        (alert,) = alerts.lease(connection, 10, 60.0)
+    sent = json.loads(body_of(alert))
+    assert sent["text"] == example["text"]
+    assert shape(sent) == shape(example)
+    assert shape(sent["data"]) == shape(example["data"])
+
+
+def _accepted(desk: Desk) -> list[int]:
+    desk.open_channel("Shop", ["telegram"])
+    return desk.accept(text_message("telegram", 7, "hello"))
+
+
 def test_simulate(command: CommandLine, book: Book) -> None:
     """To the last figure, but without Bob and the note that always comes; `desk` whatever the file is called."""
     (example,) = examples("simulation.md")
@@ -64,7 +90,7 @@ def test_simulate(command: CommandLine, book: Book) -> None:
 
 def test_operators_dialogs_and_backlogs(desk: Desk, command: CommandLine) -> None:
     """The same fields of the same kinds, and no token."""
-    operators, why, backlog = examples("operating.md")
+    operators, why, backlog, *_ = examples("operating.md")
     ann, ben = desk.operator("Ann"), desk.operator("Ben", online=False)
     desk.open_channel("Shop", ["telegram"], [ann, ben], max_dialogs=1)
     for chat in (7, 8):

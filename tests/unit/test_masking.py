@@ -8,6 +8,7 @@ import sys
 import pytest
 import structlog
 
+from config.causes import fingerprint
 from config.logging import configure_logging
 from config.masking import MASK, mask_error, mask_fields, mask_text, mask_value, masked_traceback
 
@@ -221,3 +222,15 @@ def test_levels_are_kept(json_log):
     logging.getLogger("celery").info("chatter")
     logging.getLogger("celery").warning("trouble")
     assert [line["event"] for line in _lines(json_log)] == ["trouble"]
+
+
+def test_a_fingerprint_is_no_address():
+    """The log names the cause of a dead letter as the table does; what only looks like one is masked."""
+    try:
+        mask_text(None)  # type: ignore[arg-type]
+    except TypeError as error:
+        cause = fingerprint(error)
+    assert cause.endswith("@config/masking.py:mask_text")
+    assert mask_fields({"fingerprint": cause})["fingerprint"] == cause
+    assert mask_text("ann@worker.example") == MASK
+    assert mask_text("ann@elsewhere/x.py:y") == MASK
