@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from config.topology import Step
 from crm_store.database import Connection
 from crm_store.queries import Queries
 
 _SQL = Queries("dead_letters")
+
+STEPS = ("parse", "accept", *(step.value for step in Step))
+"""Where something may die: before the first step a body cannot be read, or PostgreSQL refuses its row."""
 
 
 class LetterState(StrEnum):
@@ -30,7 +34,8 @@ class LetterState(StrEnum):
 class Selection:
     """Which letters are meant; what is None does not narrow.
 
-    since, until: died at or after, and before. text: occurs in the error or in the message, in any case.
+    group: as `groups` of the views names a cause. since, until: died at or after, and before. text: occurs in the
+    error, in the message or in a body that could not be read, in any case.
     """
 
     ids: Sequence[int] | None = None
@@ -38,6 +43,7 @@ class Selection:
     step: str | None = None
     reason: str | None = None
     fingerprint: str | None = None
+    group: str | None = None
     channel_id: int | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -51,16 +57,31 @@ class Selection:
             "step": self.step,
             "reason": self.reason,
             "fingerprint": self.fingerprint,
+            "group": self.group,
             "channel_id": self.channel_id,
             "since": self.since,
             "until": self.until,
             "text": None if self.text is None else _containing(self.text),
+            "escaped": None if self.text is None else _containing(_as_escaped(self.text)),
         }
 
 
 def _containing(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
+
+
+def _as_escaped(text: str) -> str:
+    """As PostgreSQL writes bytes in its format `escape`."""
+    return "".join(
+        "\\\\" if byte == ord("\\") else chr(byte) if 0 < byte < 128 else f"\\{byte:03o}" for byte in text.encode()
+    )
+
+
+def channel_id(connection: Connection, key: str) -> int | None:
+    """The id of a channel; None if there is none of this key."""
+    row = connection.execute(_SQL["channel_id"], {"key": key}).fetchone()
+    return row[0] if row else None
 
 
 def selected(connection: Connection, selection: Selection, limit: int | None = None) -> list[int]:

@@ -13,15 +13,23 @@ WHERE (%(ids)s::bigint[] IS NULL OR letters.id = ANY(%(ids)s::bigint[]))
     AND (%(step)s::text IS NULL OR letters.step = %(step)s::text)
     AND (%(reason)s::text IS NULL OR letters.reason = %(reason)s::text)
     AND (%(fingerprint)s::text IS NULL OR letters.fingerprint = %(fingerprint)s::text)
+    AND (
+        %(group)s::text IS NULL
+        OR left(md5(concat_ws('/', letters.step, letters.reason, letters.fingerprint)), 10) = %(group)s::text
+    )
     AND (%(channel_id)s::bigint IS NULL OR letters.channel_id = %(channel_id)s::bigint)
     AND (%(since)s::timestamptz IS NULL OR letters.died_at >= %(since)s::timestamptz)
     AND (%(until)s::timestamptz IS NULL OR letters.died_at < %(until)s::timestamptz)
     AND (
         %(text)s::text IS NULL OR letters.error ILIKE %(text)s::text OR inbox.message::text ILIKE %(text)s::text
         OR messages.text ILIKE %(text)s::text
+        OR inbox.message IS NULL AND encode(inbox.raw, 'escape') ILIKE %(escaped)s::text
     )
 ORDER BY letters.inbox_id NULLS LAST, letters.outbox_id
 LIMIT %(limit)s
+
+-- name: channel_id
+SELECT id FROM channels WHERE key = %(key)s
 
 -- name: note_acts
 INSERT INTO dead_letter_acts (letter_id, actor, act, reason, details)
