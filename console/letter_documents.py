@@ -12,6 +12,7 @@ from config.masking import MASK, mask_error, mask_text
 from console.letter_advice import advice
 from crm_store.views.dead_letters import Attempt, DeadDelivery, DeadItem, KeptLetter, LetterAct, LetterSummary
 from ingest.adapters.base import ParseError, load_json
+from ingest.mending import storable
 
 _PLAIN_FIELDS = frozenset({"channel", "kind", "evidence", "sent_at", "received_at", "forwarded", "mime"})
 """Of our own form of a message: what says nothing of a customer."""
@@ -123,7 +124,7 @@ def _json(text: str | None) -> Any:
 
 def _raw(raw: bytes) -> RawView:
     try:
-        return RawView("json", len(raw), load_json(raw))
+        return RawView("json", len(raw), storable(load_json(raw)))
     except ParseError:
         pass
     try:

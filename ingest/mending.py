@@ -169,7 +169,7 @@ def _edited(document: Any, edit: Edit) -> tuple[Any, tuple[Change, ...]]:
     for written, value in edit.values.items():
         path = _path(written)
         if not path:
-            changes.append(Change(written, _storable(became), _storable(value)))
+            changes.append(Change(written, storable(became), storable(value)))
             became = value
             continue
         container, key, was = _place(became, path, written)
@@ -177,7 +177,7 @@ def _edited(document: Any, edit: Edit) -> tuple[Any, tuple[Change, ...]]:
             container.append(value)
         else:
             container[key] = value
-        changes.append(Change(written, _storable(was), _storable(value)))
+        changes.append(Change(written, storable(was), storable(value)))
     for written in edit.removed:
         path = _path(written)
         if not path:
@@ -186,19 +186,19 @@ def _edited(document: Any, edit: Edit) -> tuple[Any, tuple[Change, ...]]:
         if was is None and (isinstance(container, list) or key not in container):
             raise UnknownFieldError(f"{written}: there is nothing to be removed")
         del container[key]
-        changes.append(Change(written, _storable(was), None))
+        changes.append(Change(written, storable(was), None))
     return became, tuple(changes)
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """As PostgreSQL takes it: a slice may hold anything that JSON can."""
     match value:
         case str():
             return clean(value)
         case dict():
-            return {clean(name): _storable(one) for name, one in value.items()}
+            return {clean(name): storable(one) for name, one in value.items()}
         case list():
-            return [_storable(one) for one in value]
+            return [storable(one) for one in value]
         case int() if not -(2**63) <= value < 2**64:
             return str(value)
         case _:
