@@ -109,7 +109,7 @@ def read(connection: Connection, inbox_id: int) -> InboxItem | None:
         card_id=row[13],
         dialog_id=row[14],
         steps=_steps(accepted_at, [*times, last]),
-        failures=[FailedAttempt(*failure[:5], mask_error(failure[5])) for failure in failures],
+        failures=[FailedAttempt(*[*failure[:5], mask_error(failure[5])]) for failure in failures],
         dead_letter=DeadLetter(*[*letter[:4], mask_error(letter[4]), *letter[5:]]) if letter else None,
     )
 
