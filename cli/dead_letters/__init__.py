@@ -1,0 +1,1 @@
+"""`openchannel dead-letters`: what could not be handled, why, and what to do with it."""
