@@ -3,17 +3,18 @@
 import signal
 import threading
 
-from cli.composition import broker_url, database_options, database_url, process_settings
+from cli.composition import broker_url, database_options, database_url, process_settings, secret_box
 from crm_store.database import Session
 from crm_store.retention import RetentionOptions
 from worker.app import make_app
 from worker.clock import Clock, ClockOptions
 from worker.hints import Hints
+from worker.replaying import Replaying
 
 
 def clock_command() -> None:
     """Tick until SIGTERM."""
-    settings = process_settings("clock", database_url, broker_url)
+    settings = process_settings("clock", database_url, broker_url, secret_box)
     options = ClockOptions(
         interval=settings.clock.interval,
         stale_after=settings.clock.stale_after,
@@ -33,6 +34,7 @@ def clock_command() -> None:
     session = Session(database_options(settings, "clock"))
     hints = Hints(make_app(broker_url(settings), settings.broker.visibility_timeout))
     try:
-        Clock(session, hints, options).run(stop)
+        replaying = Replaying(session, hints, secret_box(settings))
+        Clock(session, hints, options, [replaying.look]).run(stop)
     finally:
         session.close()
