@@ -10,6 +10,7 @@ from cli.channels import channels
 from cli.clock import clock_command
 from cli.connect import connect_command
 from cli.customers import customers
+from cli.dead_letters.group import dead_letters
 from cli.demo import demo_command
 from cli.dialogs.group import dialogs
 from cli.doctor import doctor_command
@@ -46,6 +47,7 @@ app.add_typer(channels, name="channels")
 app.add_typer(operators, name="operators")
 app.add_typer(dialogs, name="dialogs")
 app.add_typer(backlog, name="backlog")
+app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(tracker, name="tracker")
 app.add_typer(customers, name="customers")
 app.command("connect", help="Connect a channel, with its open channel and operators.")(connect_command)

@@ -81,6 +81,7 @@ def make_web(settings: Settings) -> Starlette:
             hint=act_hints.publish,
             depths=lambda: _depths(act_hints),
             service_token_hash=hash_token(api_token(settings)),
+            box=box,
         )
     )
 

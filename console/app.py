@@ -4,7 +4,18 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
-from console import acts, event_routes, health, lookups, metrics, presence_routes, problems, refusals, tracker_routes
+from console import (
+    acts,
+    event_routes,
+    health,
+    letter_routes,
+    lookups,
+    metrics,
+    presence_routes,
+    problems,
+    refusals,
+    tracker_routes,
+)
 from console.bodies import BodyLimit
 from console.broker import Broker
 from console.dependencies import Dependencies
@@ -36,6 +47,7 @@ def make_api(dependencies: Dependencies) -> FastAPI:
         tracker_routes.router,
         presence_routes.router,
         acts.router,
+        letter_routes.router,
         event_routes.router,
         health.router,
         metrics.router,

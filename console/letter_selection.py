@@ -35,9 +35,7 @@ class Which(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    ids: Annotated[list[Annotated[int, Field(ge=1, le=2**63 - 1, strict=True)]] | None, Field(max_length=MOST_IDS)] = (
-        None
-    )
+    ids: Annotated[list[Annotated[int, Field(ge=1, le=2**63 - 1)]] | None, Field(max_length=MOST_IDS)] = None
     group: Group | None = None
     step: LetterStep | None = None
     reason: LetterReason | None = None

@@ -18,6 +18,7 @@ T = TypeVar("T")
 _LARGEST = 2**63 - 1
 _Number = Annotated[int, Field(ge=0, le=_LARGEST)]
 _AT = TypeAdapter(tuple[_Number])
+_MOMENT = TypeAdapter(tuple[AwareDatetime, _Number])
 _PLACE = TypeAdapter(tuple[AwareDatetime, _Number, _Number])
 _YEARS = range(2, 9999)
 
@@ -49,6 +50,21 @@ def number_cursor(number: int) -> str:
 def read_number(cursor: str | None) -> int | None:
     """Raises ProblemError."""
     return None if cursor is None else _decode(cursor, _AT)[0]
+
+
+def moment_cursor(at: datetime, number: int) -> str:
+    """A cursor that is a time and an id."""
+    return _encode(orjson.dumps([at, number]))
+
+
+def read_moment(cursor: str | None) -> tuple[datetime, int] | None:
+    """Raises ProblemError."""
+    if cursor is None:
+        return None
+    at, number = _decode(cursor, _MOMENT)
+    if at.year not in _YEARS:
+        raise _bad_cursor()
+    return _utc(at), number
 
 
 def place_cursor(place: Place) -> str:

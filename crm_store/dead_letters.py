@@ -7,10 +7,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import LiteralString
 
 from config.topology import Step
+from crm_store import ledger
 from crm_store.database import Connection
+from crm_store.inbox import DEAD, digest
 from crm_store.queries import Queries
+from crm_store.removal import DISCARDED
 
 _SQL = Queries("dead_letters")
 
@@ -86,8 +90,25 @@ def channel_id(connection: Connection, key: str) -> int | None:
 
 def selected(connection: Connection, selection: Selection, limit: int | None = None) -> list[int]:
     """Ids of the letters that are meant, in the order in which their messages came."""
-    rows = connection.execute(_SQL["selected"], {**selection.parameters(), "limit": limit}).fetchall()
+    rows = connection.execute(of(_SQL["selected"]), {**selection.parameters(), "limit": limit}).fetchall()
     return [letter_id for (letter_id,) in rows]
+
+
+def states(connection: Connection, selection: Selection) -> dict[LetterState, int]:
+    """How many of those that are meant stand where."""
+    rows = connection.execute(of(_SQL["states"]), selection.parameters()).fetchall()
+    return {LetterState(state): n for state, n in rows}
+
+
+def of(query: LiteralString) -> LiteralString:
+    """A query on the letters `meant`; it takes the parameters of a selection besides its own."""
+    return f"WITH meant AS (\n{_SQL['meant']}\n)\n{query}"
+
+
+def region_of(connection: Connection, channel_id: int) -> str | None:
+    """The country in which national phones of a channel are read."""
+    row = connection.execute(_SQL["region_of"], {"channel_id": channel_id}).fetchone()
+    return row[0] if row else None
 
 
 def note_acts(
@@ -103,3 +124,74 @@ def note_acts(
         _SQL["note_acts"],
         {"letter_ids": list(letter_ids), "actor": actor, "act": act, "reason": reason, "details": details},
     )
+
+
+# Discarding, and taking it back
+
+
+def discard(connection: Connection, letter_ids: Collection[int], actor: str, reason: str) -> int:
+    """Nobody needs them any more: those of these letters that are dead. Returns how many."""
+    items = _moved(connection, "discard_items", letter_ids)
+    ledger.enter(connection, {DEAD: -len(items), DISCARDED: len(items)})
+    discarded = [*items, *_moved(connection, "discard_deliveries", letter_ids)]
+    note_acts(connection, discarded, actor, "discard", reason)
+    return len(discarded)
+
+
+def restore(connection: Connection, letter_ids: Collection[int], actor: str, reason: str) -> int:
+    """They are dead again: those of these letters that were discarded. Returns how many."""
+    items = _moved(connection, "restore_items", letter_ids)
+    ledger.enter(connection, {DEAD: len(items), DISCARDED: -len(items)})
+    restored = [*items, *_moved(connection, "restore_deliveries", letter_ids)]
+    note_acts(connection, restored, actor, "restore", reason)
+    return len(restored)
+
+
+def _moved(connection: Connection, query: str, letter_ids: Collection[int]) -> list[int]:
+    return [letter_id for (letter_id,) in connection.execute(_SQL[query], {"ids": list(letter_ids)}).fetchall()]
+
+
+# Editing
+
+
+@dataclass(frozen=True, slots=True)
+class LockedLetter:
+    """A letter whose item and chat this transaction has locked.
+
+    dead: whether it waits for a person; a delivery's letter has no item and is not locked. message: as JSON, None
+    where it could not be read. looked_up: crm_lookup has found something in the message.
+    """
+
+    id: int
+    inbox_id: int | None
+    outbox_id: int | None
+    channel_id: int
+    step: str
+    reason: str
+    dead: bool
+    received_at: datetime
+    message: str | None
+    raw: bytes
+    chat_id: int | None
+    looked_up: bool
+
+
+def lock(connection: Connection, letter_id: int) -> LockedLetter | None:
+    """One letter, to be edited; None if there is none."""
+    parameters = {"id": letter_id}
+    chat = connection.execute(_SQL["chat_of"], parameters).fetchone()
+    if chat and chat[0] is not None:
+        connection.execute(_SQL["lock_chat"], {"chat_id": chat[0]})
+    if chat:
+        place = connection.execute(_SQL["letter"], parameters).fetchone()
+        connection.execute(_SQL["lock_item"], {"inbox_id": place[1] if place else 0})
+    row = connection.execute(_SQL["letter"], parameters).fetchone()
+    return LockedLetter(*row) if row else None
+
+
+def write_message(connection: Connection, letter: LockedLetter, message: str, found: str | None) -> None:
+    """What the item says from now on. message: as JSON. found: as crm_lookup writes it; None: not yet."""
+    parameters = {"inbox_id": letter.inbox_id, "message": message, "digest": digest(message)}
+    connection.execute(_SQL["write_message"], parameters)
+    if found is not None:
+        connection.execute(_SQL["write_found"], {"inbox_id": letter.inbox_id, "found": found})

@@ -71,7 +71,9 @@ class Desk:
             step: StepRunner(step, HANDLERS[step], workplace, BESIDES.get(step, nothing_besides))
             for step in INBOX_STEPS
         }
-        dependencies = Dependencies(self._database, self.hinted.append, lambda: self.depths, hash_token(SERVICE_TOKEN))
+        dependencies = Dependencies(
+            self._database, self.hinted.append, lambda: self.depths, hash_token(SERVICE_TOKEN), BOX
+        )
         self._serving = serving(make_api(dependencies))
         self.base_url = self._serving.__enter__()
         self._clients: dict[str, httpx.Client] = {}

@@ -73,7 +73,7 @@ def _with_options(
     own = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in own]
     with_options.__signature__ = signature(command).replace(parameters=[*parameters, *own])  # type: ignore[attr-defined]
     with_options.__annotations__ = {one.name: one.annotation for one in [*parameters, *own]}
-    del with_options.__wrapped__  # type: ignore[attr-defined]  # whoever looks at the signature must find this one
+    del with_options.__wrapped__  # whoever looks at the signature must find this one
     return with_options
 
 

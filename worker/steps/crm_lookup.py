@@ -36,7 +36,7 @@ def crm_lookup(connection: Connection, items: Sequence[ClaimedItem], carried: Ca
                 item.inbox_id,
                 inbox.stage_after(Step.CRM_LOOKUP),
                 chat_seq=seqs[item.inbox_id],
-                found=_advice(found[item.inbox_id], candidates),
+                found=advice(found[item.inbox_id], candidates),
             )
             for item in items
         ]
@@ -72,6 +72,7 @@ def _fix_order(connection: Connection, items: Sequence[ClaimedItem]) -> dict[int
     return seqs
 
 
-def _advice(identifiers: Sequence[Identifier], candidates: Mapping[IdentifierKey, Collection[int]]) -> str:
+def advice(identifiers: Sequence[Identifier], candidates: Mapping[IdentifierKey, Collection[int]]) -> str:
+    """What the step leaves for the next one, as JSON."""
     found = {card_id for i in identifiers for card_id in candidates.get(key_of(i), ())}
     return orjson.dumps({"identifiers": dump_identifiers(identifiers), "candidates": sorted(found)}).decode()
