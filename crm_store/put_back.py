@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from config.topology import INBOX_STEPS, Step
+from config.topology import INBOX_STEPS
 from crm_store import inbox, ledger, receipts
 from crm_store.database import Connection
 from crm_store.inbox import DEAD, FIRST_STAGE, IGNORED, NewItem
@@ -33,7 +33,7 @@ NO_EVENTS = "no_events"
 
 @dataclass(frozen=True, slots=True)
 class DeadItem:
-    """A locked letter of an inbox item. step: where it died. edited: since its last death."""
+    """A locked letter of an inbox item. step: where it died. channel_id: by which it came."""
 
     letter_id: int
     inbox_id: int
@@ -41,17 +41,11 @@ class DeadItem:
     reason: str
     deaths: int
     channel_id: int
-    edited: bool
 
     @property
     def stage(self) -> str | None:
-        """The stage that it goes back to; None if it has to be accepted anew.
-
-        What was edited is looked at from the beginning: the identifiers in its text may be others.
-        """
-        if self.step not in INBOX_STEPS:
-            return None
-        return FIRST_STAGE if self.edited and self.step == Step.BIND_CHAT else self.step
+        """The stage that it goes back to; None if it has to be accepted anew."""
+        return self.step if self.step in INBOX_STEPS else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +92,6 @@ def hold_off_erases(connection: Connection) -> None:
     connection.execute(_SQL["no_erase"])
 
 
-def chats_of(connection: Connection, letter_ids: Collection[int]) -> dict[int, int]:
-    """The chats of letters that have one."""
-    return dict(connection.execute(_SQL["chats_of"], {"letter_ids": list(letter_ids)}).fetchall())
-
-
 def lock_items(connection: Connection, letter_ids: Collection[int]) -> list[DeadItem]:
     """Those of these letters that are items and dead now, locked, in the order in which they came."""
     rows = connection.execute(_SQL["lock_items"], {"letter_ids": list(letter_ids)}).fetchall()
@@ -115,9 +104,9 @@ def lock_deliveries(connection: Connection, letter_ids: Collection[int]) -> list
     return [DeadDelivery(*row) for row in rows]
 
 
-def kept(connection: Connection, items: Sequence[DeadItem]) -> dict[int, KeptItem]:
-    """What was kept of locked items, by inbox id."""
-    rows = connection.execute(_SQL["kept"], {"inbox_ids": [item.inbox_id for item in items]}).fetchall()
+def kept(connection: Connection, inbox_ids: Collection[int]) -> dict[int, KeptItem]:
+    """What was kept of items, by inbox id."""
+    rows = connection.execute(_SQL["kept"], {"inbox_ids": list(inbox_ids)}).fetchall()
     return {
         inbox_id: KeptItem(inbox_id, channel_id, received_at, bytes(raw), message, headers or {}, step, whole_body)
         for inbox_id, channel_id, received_at, raw, message, headers, step, whole_body in rows

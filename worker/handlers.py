@@ -1,4 +1,4 @@
-"""The work of the steps of the inbox, by step: what runners run, and what a rehearsal of a replay runs without effect."""
+"""The work of each step of the inbox: what runners run, and what a rehearsal of a replay runs without effect."""
 
 from collections.abc import Mapping
 

@@ -122,7 +122,7 @@ def _accept_again(
 
 def _read(connection: Connection, items: Sequence[DeadItem], box: SecretBox) -> _Reading:
     rereader = Rereader(desks.read_channels(connection, box), box)
-    kept = put_back.kept(connection, items)
+    kept = put_back.kept(connection, [item.inbox_id for item in items])
     found = _Reading()
     for item in items:
         try:

@@ -6,21 +6,9 @@
 -- A chat that is found stays until its message is committed.
 SELECT pg_advisory_xact_lock_shared(hashtextextended('openchannel accept', 0))
 
--- name: chats_of
--- Of letters that have one.
-SELECT letters.id, coalesce(item.chat_id, delivery.chat_id) FROM dead_letters AS letters
-LEFT JOIN inbox_state AS item ON item.inbox_id = letters.inbox_id
-LEFT JOIN outbox AS delivery ON delivery.id = letters.outbox_id
-WHERE letters.id = ANY(%(letter_ids)s) AND coalesce(item.chat_id, delivery.chat_id) IS NOT NULL
-
 -- name: lock_items
--- Those that are dead now, whatever they were when somebody chose them. edited: since their last death.
-SELECT
-    letters.id, letters.inbox_id, letters.step, letters.reason, letters.deaths, inbox.channel_id,
-    EXISTS (
-        SELECT FROM dead_letter_acts AS acts
-        WHERE acts.letter_id = letters.id AND acts.act = 'edit' AND acts.at >= letters.died_at
-    )
+-- Those that are dead now, whatever they were when somebody chose them.
+SELECT letters.id, letters.inbox_id, letters.step, letters.reason, letters.deaths, inbox.channel_id
 FROM dead_letters AS letters
 JOIN inbox_state AS state ON state.inbox_id = letters.inbox_id
 JOIN inbox ON inbox.id = letters.inbox_id

@@ -11,8 +11,8 @@ from config.topology import Step
 from crm_store import dead_letters, replays
 from crm_store.errors import DatabaseAwayError
 from crm_store.replays import Pace
-from tests.dead_letters import Broken, Engine, ask, die, outcomes, replay_row, slice_of, time_goes_by, unreadable
 from tests.pipeline import Desk, RecordingHints, drain
+from tests.replays import Broken, Engine, ask, die, outcomes, replay_row, slice_of, time_goes_by, unreadable
 from worker.clock import Clock, ClockOptions
 
 pytestmark = pytest.mark.integration

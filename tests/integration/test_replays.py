@@ -9,8 +9,8 @@ from crm_store import chats, outbox, replays
 from crm_store.chats import OutboundEntry
 from crm_store.outbox import FailedTry
 from crm_store.replays import Pace
-from tests.dead_letters import POISON, Broken, Engine, ask, die, hour_ago, outcomes, replay_row
 from tests.pipeline import Desk, drain, text_message
+from tests.replays import POISON, Broken, Engine, ask, die, hour_ago, outcomes, replay_row
 from worker import replaying
 from worker.putting_back import BATCH_LIMIT
 

@@ -5,20 +5,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from config.topology import Step
-from tests.dead_letters import (
-    Broken,
+from tests.pipeline import Desk, drain
+from tests.replays import (
     Engine,
     accept_event,
     ask,
-    die,
     events_of,
     letters,
     outcomes,
     slice_of,
     unreadable,
 )
-from tests.pipeline import Desk, drain
 from tests.webhooks import message
 
 pytestmark = pytest.mark.integration
@@ -176,21 +173,6 @@ def test_an_edited_letter_goes_in_as_it_was_edited(desk: Desk, engine: Engine) -
     assert desk.value("SELECT text FROM messages WHERE inbox_id = %s", inbox_id) == "mended"
     assert desk.value("SELECT raw = %s FROM inbox", b'{"broken": true}')
     assert accept_event(desk, event, "telegram") is None
-
-
-def test_a_text_that_was_edited_is_looked_at_from_the_beginning(desk: Desk, engine: Engine) -> None:
-    """What crm_lookup found in the old text is no longer in it."""
-    broken = Broken(Step.BIND_CHAT)
-    (inbox_id,) = die(desk, broken, 1)
-    text = json.dumps("call +49 171 2345678")
-    desk.execute(
-        "UPDATE inbox SET digest = NULL, message = jsonb_set(message, '{text}', %s) WHERE id = %s", text, inbox_id
-    )
-    desk.execute("INSERT INTO dead_letter_acts (letter_id, actor, act) SELECT id, 'x', 'edit' FROM dead_letters")
-    ask(desk)
-    engine.finish(desk.worker())
-    assert desk.value("SELECT count(*) FROM card_identifiers WHERE kind = 'phone'") == 1
-    assert desk.value("SELECT chat_seq FROM inbox_state") == 1
 
 
 def test_what_is_no_message_of_a_customer_ends_ignored(desk: Desk, engine: Engine) -> None:
