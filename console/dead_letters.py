@@ -165,7 +165,8 @@ def _mended(needs: Dependencies, connection: Connection, letter: LockedLetter, c
         if needs.box is None:
             raise ActRefusedError("not_editable", "without OPENCHANNEL_SECRET_KEY no adapter can read it")
         channels = {channel.id: channel for channel in desks.read_channels(connection, needs.box)}
-        return mend_slice(bytes(letter.raw), changes, channels[letter.channel_id], letter.received_at)
+        headers = orjson.loads(letter.headers or "{}")
+        return mend_slice(bytes(letter.raw), changes, channels[letter.channel_id], letter.received_at, headers)
     except EditError as error:
         raise ProblemError(422, error.reason, str(error)) from error
 

@@ -1,11 +1,11 @@
 """Dead letters over HTTP: routes that translate only. Whoever reads them sees the whole desk's, masked."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
 from console import dead_letters as acts
 from console.acting import Asking
@@ -88,6 +88,12 @@ class Editing(Act):
     set: dict[Annotated[str, StringConstraints(min_length=1, max_length=500)], Any] = Field(default_factory=dict)
     remove: list[Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(default_factory=list)
     reason: Note = ""
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.set and not self.remove:
+            raise ValueError("say what is to be changed: `set` or `remove`")
+        return self
 
 
 @router.get("")

@@ -158,8 +158,8 @@ def _moved(connection: Connection, query: str, letter_ids: Collection[int]) -> l
 class LockedLetter:
     """A letter whose item and chat this transaction has locked.
 
-    dead: whether it waits for a person; a delivery's letter has no item and is not locked. message: as JSON, None
-    where it could not be read. looked_up: crm_lookup has found something in the message.
+    dead: whether it waits for a person; a delivery's letter has no item and is not locked. message, headers: as
+    JSON; None where it could not be read, or came without. looked_up: crm_lookup has found something in the message.
     """
 
     id: int
@@ -171,6 +171,7 @@ class LockedLetter:
     dead: bool
     received_at: datetime
     message: str | None
+    headers: str | None
     raw: bytes
     chat_id: int | None
     looked_up: bool

@@ -68,8 +68,10 @@ class Retention:
         options = self._options
         if options.raw_days is not None:
             yield from self._items(options.raw_days)
+            yield from self._deliveries("forget_settled_deliveries", options.raw_days)
         if options.dead_letter_days is not None:
             yield from self._dead_letters(options.dead_letter_days)
+            yield from self._deliveries("forget_dead_deliveries", options.dead_letter_days)
         if options.history_days is not None:
             yield from self._messages(options.history_days)
         if options.event_days is not None:
@@ -88,6 +90,13 @@ class Retention:
         while deleted == ITEMS_AT_ONCE:
             (deleted,) = self._row("forget_dead_letters", days=days, limit=ITEMS_AT_ONCE)
             ledger.enter(self._here, {DEAD: -deleted, "discarded": deleted})
+            yield self._count("dead_letters", deleted)
+
+    def _deliveries(self, query: str, days: int) -> Iterator[str]:
+        """Their letters; they themselves go with the history."""
+        deleted = ITEMS_AT_ONCE
+        while deleted == ITEMS_AT_ONCE:
+            (deleted,) = self._row(query, days=days, limit=ITEMS_AT_ONCE)
             yield self._count("dead_letters", deleted)
 
     def _messages(self, days: int) -> Iterator[str]:

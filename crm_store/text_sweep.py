@@ -42,6 +42,7 @@ PLACES = (
     Place("cards", (0,), ("text",)),
     Place("failures", (0,), ("text", "text")),
     Place("dead_letters", (0,), ("text", "text")),
+    Place("dead_letter_acts", (0,), ("text", "json")),
     Place("outbox", (0,), ("text",)),
     Place("reviews", (0,), ("text",)),
     Place("merges", (0,), ("text", "text")),

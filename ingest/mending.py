@@ -113,8 +113,13 @@ def mend_message(message: str, edit: Edit, region: str | None) -> Mended:
     return Mended(read, "message", changes)
 
 
-def mend_slice(raw: bytes, edit: Edit, channel: Channel, received_at: datetime) -> Mended:
-    """A slice that could not be read, edited so that the channel's adapter reads it. Raises EditError."""
+def mend_slice(
+    raw: bytes, edit: Edit, channel: Channel, received_at: datetime, headers: Mapping[str, str] | None = None
+) -> Mended:
+    """A slice that could not be read, edited so that the channel's adapter reads it. headers: that it came with.
+
+    Raises EditError.
+    """
     try:
         was = load_json(raw)
     except ParseError as error:
@@ -122,7 +127,7 @@ def mend_slice(raw: bytes, edit: Edit, channel: Channel, received_at: datetime) 
             raise EditError("the body is no JSON: give the whole slice, as `.` with its JSON") from error
         was = None
     became, changes = _edited(was, edit)
-    event = _read(became, channel, received_at)
+    event = _read(became, channel, received_at, headers or {})
     if event.message is None:
         raise StillUnreadableError(f"{channel.kind} cannot read it as it was edited either: {event.error}")
     account_id = event.message.account_id
@@ -131,13 +136,13 @@ def mend_slice(raw: bytes, edit: Edit, channel: Channel, received_at: datetime) 
     return Mended(event.message, "raw", changes)
 
 
-def _read(document: Any, channel: Channel, received_at: datetime) -> ParsedEvent:
+def _read(document: Any, channel: Channel, received_at: datetime, headers: Mapping[str, str]) -> ParsedEvent:
     """As a slice; or as a whole body, if that could not even be cut, and is of one event."""
     adapter = adapter_for(channel.kind)
     event = parse_slice(adapter, document, channel, received_at)
-    if event.message is not None:
+    if event.message is not None and event.message.kind is not MessageKind.IGNORED:
         return event
-    headers = {"content-type": "application/json"}
+    headers = {**headers, "content-type": "application/json"}
     body = WebhookRequest("POST", "", headers, {}, dump_slice(document), received_at)
     of_body = parse(adapter, body, channel)
     return of_body[0] if len(of_body) == 1 and of_body[0].message is not None else event

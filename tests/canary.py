@@ -33,7 +33,8 @@ PLANTED_COLUMNS = {
     "chats.external_id", "chats.customer_id", "chats.name", "chats.bound_key", "cards.name", "identifiers.key",
     "card_identifiers.key", "card_identifiers.value", "card_identifiers.written", "claims.key", "claims.name",
     "claims.customer_id", "merges.key", "reviews.key", "reviews.note", "kept_apart.reason", "detached.key",
-    "dead_letters.error", "failures.error", "failures.traceback", "outbox.error", "audit.details",
+    "dead_letters.error", "dead_letter_acts.reason", "dead_letter_acts.details", "failures.error",
+    "failures.traceback", "outbox.error", "audit.details",
 }  # fmt: skip
 """Where the search finds him before the erase."""
 
@@ -238,16 +239,41 @@ def _plant_dead_letters(here: Planted) -> None:
     )
     desk.execute("UPDATE inbox_state SET stage = 'dead', reason = 'x', finished_at = now() WHERE inbox_id = %s", dead)
     desk.execute(
-        "INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback) "
-        "VALUES (%s, 'bind_chat', 'x', 'x', 1, %s, '')",
+        "INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback) "
+        "VALUES (%s, 1, 'bind_chat', 'x', 'x', 1, %s, '')",
         *(dead, f"bad {DIGITS}"),
     )
     desk.execute("INSERT INTO ledger VALUES ('dead', 1)")
+    _plant_acts(desk, desk.value("SELECT id FROM dead_letters WHERE inbox_id = %s", dead), TEXTS[3])
+    _plant_delivery(desk, desk.value("SELECT id FROM outbox WHERE seq = 99"))
     form = f"name={NAME}&phone=%2B49%20171%209876501&text={TEXTS[3]}".replace(" ", "+")
     arabic = "".join(chr(0x660 + int(digit)) for digit in f"0{NATIONAL}")
     accept_unreadable(desk, form.encode(), f"at {PHONE}")
     accept_unreadable(desk, json.dumps({"text": f"{TEXTS[3]} {arabic}"}).encode(), "")
     accept_unreadable(desk, f"\xff {TEXTS[3]} 0171/9876501".encode("latin-1"), "")
+
+
+def _plant_acts(desk: Desk, letter_id: int, text: str) -> None:
+    """What an edit of a letter changed, and why somebody discarded it."""
+    changes = [{"path": f"form.{PHONE}", "was": {"text": text, "phone": PHONE, EMAIL: 1}, "became": f"0{NATIONAL}"}]
+    desk.execute(
+        "INSERT INTO dead_letter_acts (letter_id, actor, act, reason, details) VALUES (%s, 'service', 'edit', %s, %s)",
+        *(letter_id, f"so sagt {EMAIL}", json.dumps({"of": "raw", "changes": changes})),
+    )
+
+
+def _plant_delivery(desk: Desk, outbox_id: int) -> None:
+    """A message of ours that was not delivered is a letter too."""
+    desk.execute(
+        "INSERT INTO failures (outbox_id, step, attempt, worker, reason, error, traceback) "
+        "VALUES (%s, 'deliver', 1, 'w', 'x', %s, '')",
+        *(outbox_id, f"nobody at {PHONE}"),
+    )
+    desk.execute(
+        "INSERT INTO dead_letters (outbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback) "
+        "VALUES (%s, 1, 'deliver', 'x', 'x', 1, %s, '')",
+        *(outbox_id, f"nobody at {DIGITS}"),
+    )
 
 
 def _plant_neighbour(here: Planted) -> None:
@@ -262,6 +288,7 @@ def _plant_neighbour(here: Planted) -> None:
         worker=worker,
     )
     card_id = here.neighbour_id
+    _plant_neighbours_letters(desk)
     other_id = desk.value("SELECT card_id FROM chats WHERE external_id = %s", DIGITS)
     desk.execute("UPDATE cards SET name = %s WHERE id = %s", f"Nils (wegen {PHONE})", card_id)
     desk.execute(
@@ -275,3 +302,23 @@ def _plant_neighbour(here: Planted) -> None:
     desk.execute("INSERT INTO detached VALUES (%s, 'phone', %s, 'service', 'falsch')", card_id, PHONE)
     note = json.dumps({"note": f"call {DIGITS}"})
     desk.execute("INSERT INTO audit (actor, act, outcome, details) VALUES ('service', 'x', 'done', %s)", note)
+
+
+def _plant_neighbours_letters(desk: Desk) -> None:
+    """His message and an answer to him had died, and went through later; what was said of them stays."""
+    item, chat_id = desk.rows(
+        "SELECT inbox_id, chat_id FROM inbox_state JOIN chats ON chats.id = chat_id WHERE external_id = '7' LIMIT 1"
+    )[0]
+    desk.execute("UPDATE inbox SET headers = %s WHERE id = %s", json.dumps({"x-from": PHONE, "x-for": "Nils"}), item)
+    desk.execute(
+        "INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback) "
+        "VALUES (%s, 1, 'bind_chat', 'x', 'x', 1, '', '')",
+        item,
+    )
+    _plant_acts(desk, desk.value("SELECT id FROM dead_letters WHERE inbox_id = %s", item), "Grüße")
+    desk.execute(
+        "INSERT INTO outbox (channel_id, chat_id, seq, state) "
+        "SELECT channel_id, chat_id, 1, 'sent' FROM inbox JOIN inbox_state ON id = inbox_id WHERE inbox_id = %s",
+        item,
+    )
+    _plant_delivery(desk, desk.value("SELECT id FROM outbox WHERE chat_id = %s", chat_id))

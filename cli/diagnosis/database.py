@@ -93,7 +93,9 @@ def look_at_work(
     dead, recent = diagnosis.dead_letters(connection)
     if dead:
         yield warning(
-            "dead_letters", f"{dead} dead letters, {recent} of the last day", "see `Dead letters` in docs/operating.md"
+            "dead_letters",
+            f"{dead} dead letters, {recent} of the last day",
+            "run `openchannel dead-letters groups`; docs/dead-letters.md says what to do with them",
         )
     else:
         yield ok("dead_letters", "there is no dead letter")
@@ -135,7 +137,7 @@ def _unsent(counts: Mapping[str, int]) -> Iterator[Finding]:
         yield warning(
             "outbox_failed",
             f"{failed} messages to customers were given up",
-            "see `SELECT error, count(*) FROM outbox WHERE state = 'failed' GROUP BY error`",
+            "run `openchannel dead-letters groups --step deliver`",
         )
     if held := counts.get("held", 0):
         yield warning(

@@ -63,7 +63,14 @@ SELECT to_jsonb(row)::text FROM (
         messages.chat_id, messages.seq, direction, messages.kind, text, attachments, external_id, reply_to, referral,
         messages.dialog_id, operators.name AS operator, messages.sent_at, received_at, edited_at, deleted_at,
         reactions, CASE WHEN outbox.id IS NOT NULL THEN jsonb_build_object(
-            'state', outbox.state, 'attempts', outbox.attempts, 'sent_at', outbox.sent_at, 'error', outbox.error
+            'state', outbox.state, 'attempts', outbox.attempts, 'sent_at', outbox.sent_at, 'error', outbox.error,
+            'dead_letter', (
+                SELECT to_jsonb(dead) - 'id' - 'inbox_id' - 'outbox_id' || jsonb_build_object('acts', (
+                    SELECT coalesce(jsonb_agg(to_jsonb(acts) - 'id' - 'letter_id' ORDER BY acts.id), '[]')
+                    FROM dead_letter_acts AS acts WHERE acts.letter_id = dead.id
+                ))
+                FROM dead_letters AS dead WHERE dead.outbox_id = outbox.id
+            )
         ) END AS delivery
     FROM messages
     LEFT JOIN operators ON operators.id = messages.operator_id
@@ -97,7 +104,16 @@ SELECT (to_jsonb(row) - 'raw')::text, row.raw FROM (
     SELECT
         inbox.id, channels.key AS channel, state.chat_id, state.stage, state.reason, inbox.received_at,
         state.finished_at, state.attempts, state.found, inbox.message, inbox.headers,
-        CASE WHEN dead.id IS NOT NULL THEN to_jsonb(dead) - 'id' - 'inbox_id' END AS dead_letter,
+        (
+            SELECT jsonb_agg(to_jsonb(failures) - 'id' - 'inbox_id' - 'outbox_id' ORDER BY failures.id)
+            FROM failures WHERE failures.inbox_id = inbox.id
+        ) AS failures,
+        CASE WHEN dead.id IS NOT NULL THEN
+            to_jsonb(dead) - 'id' - 'inbox_id' - 'outbox_id' || jsonb_build_object('acts', (
+                SELECT coalesce(jsonb_agg(to_jsonb(acts) - 'id' - 'letter_id' ORDER BY acts.id), '[]')
+                FROM dead_letter_acts AS acts WHERE acts.letter_id = dead.id
+            ))
+        END AS dead_letter,
         inbox.raw
     FROM inbox
     JOIN inbox_state AS state ON state.inbox_id = inbox.id

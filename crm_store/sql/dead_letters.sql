@@ -109,8 +109,8 @@ SELECT FROM chats WHERE id = %(chat_id)s FOR NO KEY UPDATE
 -- name: letter
 SELECT
     letters.id, letters.inbox_id, letters.outbox_id, letters.channel_id, letters.step, letters.reason,
-    coalesce(state.stage = 'dead', false), inbox.received_at, inbox.message::text, inbox.raw,
-    state.chat_id, state.found IS NOT NULL
+    coalesce(state.stage = 'dead', false), inbox.received_at, inbox.message::text, inbox.headers::text,
+    inbox.raw, state.chat_id, state.found IS NOT NULL
 FROM dead_letters AS letters
 LEFT JOIN inbox_state AS state ON state.inbox_id = letters.inbox_id
 LEFT JOIN inbox ON inbox.id = letters.inbox_id

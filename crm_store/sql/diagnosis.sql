@@ -17,7 +17,11 @@ SELECT count(*), count(*) FILTER (WHERE died_at > now() - interval '1 day')
 FROM dead_letters JOIN inbox_state USING (inbox_id) WHERE stage = 'dead'
 
 -- name: deliveries
-SELECT state, count(*) FROM outbox WHERE state IN ('failed', 'held') GROUP BY state
+-- Not those that somebody has discarded.
+SELECT state, count(*) FROM outbox
+WHERE state IN ('failed', 'held')
+    AND NOT EXISTS (SELECT FROM dead_letters WHERE outbox_id = outbox.id AND discarded_at IS NOT NULL)
+GROUP BY state
 
 -- name: waiting
 SELECT open_channel_id, count(*) FROM dialogs WHERE status IN ('queued', 'offered') GROUP BY open_channel_id

@@ -12,25 +12,31 @@ WHERE %(before_at)s::timestamptz IS NULL
 ORDER BY meant.died_at DESC, meant.id DESC LIMIT %(limit)s
 
 -- name: groups
--- By cause, the largest first.
+-- By cause, the largest first. Counted by channel and state before anything is sorted: letters are many, causes few.
 SELECT
-    grouped.cause, grouped.step, grouped.reason, grouped.fingerprint, grouped.letters,
-    grouped.dead, grouped.replaying, grouped.done, grouped.discarded,
-    (SELECT array_agg(channels.key ORDER BY channels.key) FROM channels WHERE channels.id = ANY(grouped.channel_ids)),
-    grouped.first_at, grouped.last_at, grouped.latest_id
+    left(encode(sha256(convert_to(concat_ws('/', step, reason, fingerprint), 'UTF8')), 'hex'), 10),
+    step, reason, fingerprint, letters, dead, replaying, done, discarded,
+    (SELECT array_agg(key ORDER BY key) FROM channels WHERE channels.id = ANY(channel_ids)),
+    first_at, last_at, latest_id
 FROM (
     SELECT
-        cause, step, reason, fingerprint, count(*) AS letters,
-        count(*) FILTER (WHERE state = 'dead') AS dead,
-        count(*) FILTER (WHERE state = 'replaying') AS replaying,
-        count(*) FILTER (WHERE state = 'done') AS done,
-        count(*) FILTER (WHERE state = 'discarded') AS discarded,
-        array_agg(DISTINCT channel_id) AS channel_ids,
-        min(first_died_at) AS first_at, max(died_at) AS last_at, max(id) AS latest_id
-    FROM meant GROUP BY cause, step, reason, fingerprint
-    ORDER BY count(*) DESC, max(died_at) DESC, cause LIMIT %(limit)s
+        step, reason, fingerprint, sum(n)::bigint AS letters,
+        coalesce(sum(n) FILTER (WHERE state = 'dead'), 0)::bigint AS dead,
+        coalesce(sum(n) FILTER (WHERE state = 'replaying'), 0)::bigint AS replaying,
+        coalesce(sum(n) FILTER (WHERE state = 'done'), 0)::bigint AS done,
+        coalesce(sum(n) FILTER (WHERE state = 'discarded'), 0)::bigint AS discarded,
+        array_agg(channel_id) AS channel_ids,
+        min(first_at) AS first_at, max(last_at) AS last_at, max(latest_id) AS latest_id
+    FROM (
+        SELECT
+            step, reason, fingerprint, channel_id, state, count(*) AS n,
+            min(first_died_at) AS first_at, max(died_at) AS last_at, max(id) AS latest_id
+        FROM meant GROUP BY step, reason, fingerprint, channel_id, state
+    ) AS counted
+    GROUP BY step, reason, fingerprint
+    ORDER BY sum(n) DESC, max(last_at) DESC, fingerprint LIMIT %(limit)s
 ) AS grouped
-ORDER BY grouped.letters DESC, grouped.last_at DESC, grouped.cause
+ORDER BY letters DESC, last_at DESC, fingerprint
 
 -- name: stats
 -- One row per state, step, reason and channel, and one for everything: `what` says which.

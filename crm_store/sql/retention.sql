@@ -3,13 +3,16 @@
 
 -- name: forget_items
 -- Finished items of the inbox, from `after` on. Ids follow arrival: where a chunk has no old item, the old ones end.
--- Dead letters stay; so do items that wait, however old.
+-- Dead letters stay; so do items that wait, however old. Who discarded one by mistake has as long to take it back.
 WITH walked AS (
     SELECT id, received_at < now() - %(days)s * interval '1 day' AS is_old
     FROM inbox WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
 ), old AS (
     SELECT state.inbox_id FROM walked JOIN inbox_state AS state ON state.inbox_id = walked.id
-    WHERE is_old AND state.stage IN ('done', 'ignored', 'discarded')
+    WHERE is_old AND (
+        state.stage IN ('done', 'ignored')
+        OR state.stage = 'discarded' AND state.finished_at < now() - %(days)s * interval '1 day'
+    )
     ORDER BY state.inbox_id FOR UPDATE OF state SKIP LOCKED
 ), states AS (
     DELETE FROM inbox_state USING old WHERE inbox_state.inbox_id = old.inbox_id
@@ -35,6 +38,38 @@ WITH old AS (
     DELETE FROM dead_letters USING old WHERE dead_letters.inbox_id = old.inbox_id
 ), slices AS (
     DELETE FROM inbox USING old WHERE inbox.id = old.inbox_id
+)
+SELECT count(*) FROM old
+
+-- name: forget_settled_deliveries
+-- Letters of deliveries that need nobody any more; the message and what became of it stay in the history.
+WITH old AS (
+    SELECT letters.id, letters.outbox_id
+    FROM dead_letters AS letters JOIN outbox ON outbox.id = letters.outbox_id
+    WHERE letters.died_at < now() - %(days)s * interval '1 day' AND (
+        outbox.state NOT IN ('failed', 'pending', 'held')
+        OR outbox.state = 'failed' AND letters.discarded_at < now() - %(days)s * interval '1 day'
+    )
+    LIMIT %(limit)s FOR UPDATE OF outbox SKIP LOCKED
+), gone_failures AS (
+    DELETE FROM failures USING old WHERE failures.outbox_id = old.outbox_id
+), gone_letters AS (
+    DELETE FROM dead_letters USING old WHERE dead_letters.id = old.id
+)
+SELECT count(*) FROM old
+
+-- name: forget_dead_deliveries
+-- The ledger counts inbox items alone.
+WITH old AS (
+    SELECT letters.id, letters.outbox_id
+    FROM dead_letters AS letters JOIN outbox ON outbox.id = letters.outbox_id
+    WHERE outbox.state = 'failed' AND letters.discarded_at IS NULL
+        AND letters.died_at < now() - %(days)s * interval '1 day'
+    LIMIT %(limit)s FOR UPDATE OF outbox SKIP LOCKED
+), gone_failures AS (
+    DELETE FROM failures USING old WHERE failures.outbox_id = old.outbox_id
+), gone_letters AS (
+    DELETE FROM dead_letters USING old WHERE dead_letters.id = old.id
 )
 SELECT count(*) FROM old
 

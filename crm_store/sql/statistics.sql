@@ -2,7 +2,7 @@
 
 -- name: analyze_inbox
 -- New samples take the place of the old ones. Locks out vacuum only.
-ANALYZE inbox, inbox_state, failures, dead_letters
+ANALYZE inbox, inbox_state, failures, dead_letters, dead_letter_acts
 
 -- name: analyze_messages
 ANALYZE messages, outbox
@@ -17,7 +17,7 @@ ANALYZE
 SELECT pg_clear_attribute_stats(schemaname::text, tablename::text, attname::text, inherited)
 FROM pg_stats
 WHERE schemaname = current_schema() AND tablename IN (
-    'inbox', 'inbox_state', 'failures', 'dead_letters', 'messages', 'outbox', 'cards', 'card_identifiers',
+    'inbox', 'inbox_state', 'failures', 'dead_letters', 'dead_letter_acts', 'messages', 'outbox', 'cards', 'card_identifiers',
     'identifiers', 'chats', 'claims', 'merges', 'kept_apart', 'detached', 'reviews', 'dialogs', 'events',
     'decisions', 'audit'
 ) AND (

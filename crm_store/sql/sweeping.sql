@@ -64,6 +64,16 @@ UPDATE dead_letters SET error = given.c0, traceback = given.c1
 FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[]) AS given (place, version, c0, c1)
 WHERE dead_letters.ctid = given.place AND dead_letters.xmin::text = given.version
 
+-- name: read_dead_letter_acts
+-- What an edit changed, and why somebody discarded it.
+SELECT ctid::text, xmin::text, id, reason, details::text
+FROM dead_letter_acts WHERE id > %(after_0)s::bigint ORDER BY id LIMIT %(limit)s
+
+-- name: write_dead_letter_acts
+UPDATE dead_letter_acts SET reason = given.c0, details = given.c1::jsonb
+FROM unnest(%(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[]) AS given (place, version, c0, c1)
+WHERE dead_letter_acts.ctid = given.place AND dead_letter_acts.xmin::text = given.version
+
 -- name: read_outbox
 SELECT ctid::text, xmin::text, id, error
 FROM outbox WHERE id > %(after_0)s::bigint ORDER BY id LIMIT %(limit)s

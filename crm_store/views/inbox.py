@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from config.masking import mask_error
 from config.topology import INBOX_STEPS
 from crm_store.database import Connection
 from crm_store.inbox import DONE
@@ -108,8 +109,8 @@ def read(connection: Connection, inbox_id: int) -> InboxItem | None:
         card_id=row[13],
         dialog_id=row[14],
         steps=_steps(accepted_at, [*times, last]),
-        failures=[FailedAttempt(*failure) for failure in failures],
-        dead_letter=DeadLetter(*letter) if letter else None,
+        failures=[FailedAttempt(*[*failure[:5], mask_error(failure[5])]) for failure in failures],
+        dead_letter=DeadLetter(*[*letter[:4], mask_error(letter[4]), *letter[5:]]) if letter else None,
     )
 
 

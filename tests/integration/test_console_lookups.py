@@ -290,8 +290,8 @@ def test_a_dead_item_shows_its_failures(desk: Desk) -> None:
         inbox_id,
     )
     desk.rows(
-        "INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback) "
-        "VALUES (%s, 'bind_chat', 'KeyError', 'KeyError bind', 1, 'masked', 'Traceback')",
+        "INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback) "
+        "VALUES (%s, 1, 'bind_chat', 'KeyError', 'KeyError bind', 1, 'masked', 'Traceback')",
         inbox_id,
     )
     desk.rows("UPDATE inbox_state SET stage = 'dead', reason = 'KeyError', finished_at = now()")

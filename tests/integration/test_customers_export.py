@@ -57,6 +57,11 @@ def test_it_holds_everything_that_is_known(planted, command, by):
     kinds = [item["message"].get("kind") for item in customer["inbox"]]
     assert {"status", "echo", "edit"} <= set(kinds), "also what makes no chat"
     assert [item["dead_letter"]["error"] for item in customer["inbox"] if item["dead_letter"]] == [f"bad {DIGITS}"]
+    ((act,),) = [item["dead_letter"]["acts"] for item in customer["inbox"] if item["dead_letter"]]
+    assert act["details"]["changes"][0]["was"]["phone"] == PHONE
+    assert [one["error"] for item in customer["inbox"] for one in item["failures"] or ()] == [f"bad {PHONE}"]
+    delivery = said[f"{TEXTS[2]}, wir rufen {PHONE} an"]["delivery"]
+    assert (delivery["dead_letter"]["error"], delivery["dead_letter"]["acts"]) == (f"nobody at {DIGITS}", [])
     assert all(item["raw"]["text"] for item in customer["inbox"])
 
 

@@ -264,7 +264,7 @@ def test_many_who_discard_and_restore_at_once_leave_the_ledger_right(desk: Desk)
 
 
 def test_parts(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is too many for one transaction is done in parts, in order of arrival; the answer says that there is more."""
+    """What is too many for one transaction is done in parts, in order of arrival; the answer says if there is more."""
     monkeypatch.setattr(acts, "MOST_AT_ONCE", 2)
     letters = [poisoned(desk, "desk-telegram", str(n)) for n in range(5)]
     body = {"which": {"reason": "boom"}, "reason": "spam"}
@@ -301,7 +301,7 @@ def test_who_may(desk: Desk) -> None:
     looks = ("", "/groups", "/stats", "/export", f"/{letter}")
     edit = {"set": {"text": "x"}}
     some = {"which": {"ids": [letter]}, "reason": "x"}
-    changes = (
+    changes: tuple[tuple[str, dict[str, Any]], ...] = (
         (f"/{letter}/reveal", {}),
         ("/export", {}),
         (f"/{letter}/edit", edit),

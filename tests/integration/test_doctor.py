@@ -116,8 +116,8 @@ def test_dead_letters_and_messages_that_were_given_up(desk):
     """Counted; a warning, for the rest goes on."""
     desk.execute("INSERT INTO inbox_state (inbox_id, stage) VALUES (1, 'dead')")
     desk.execute(
-        "INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback) "
-        "VALUES (1, 'parse', 'unparsable', '', 1, '', '')"
+        "INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback) "
+        "VALUES (1, 1, 'parse', 'unparsable', '', 1, '', '')"
     )
     desk.execute("INSERT INTO chats (channel_id, external_id) VALUES (1, 'x')")
     desk.execute(
@@ -126,9 +126,15 @@ def test_dead_letters_and_messages_that_were_given_up(desk):
     )
     findings = desk.examine()
     assert findings["dead_letters"].finding == "1 dead letters, 1 of the last day"
+    assert "openchannel dead-letters groups" in findings["dead_letters"].action
     assert findings["outbox_failed"].finding == "1 messages to customers were given up"
     assert findings["outbox_held"].finding == "2 messages wait for a way to send them"
     assert {findings[check].status for check in ("dead_letters", "outbox_failed", "outbox_held")} == {Status.WARNING}
+    desk.execute(
+        "INSERT INTO dead_letters (outbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback, "
+        "discarded_at) SELECT id, 1, 'deliver', 'x', 'x', 1, '', '', now() FROM outbox WHERE state = 'failed'"
+    )
+    assert "outbox_failed" not in desk.examine(), "somebody has seen it, and discarded it"
 
 
 def test_secrets_that_cannot_be_read(desk):

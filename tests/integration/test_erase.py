@@ -70,7 +70,7 @@ def test_nothing_is_left(planted, command, by):
     after = desk.ledger()
     assert after.accepted == before.accepted
     assert (after.dead, after.discarded) == (0, 4), "his dead letters, and those that nobody could read"
-    assert desk.value("SELECT count(*) FROM dead_letters") == 0
+    assert desk.value("SELECT count(*) FROM dead_letters_now WHERE state <> 'done'") == 0
     assert not canaries_in(planted.log.getvalue().encode())
     assert "step_done" in planted.log.getvalue()
 
@@ -98,6 +98,19 @@ def test_neighbours_keep_all_else(planted, command):
     assert desk.value("SELECT count(*) FROM inbox WHERE message ->> 'text' LIKE '%%[erased]%%'") == 2
     desk.run_through(text_message("telegram", 7, "und weiter"), worker=planted.worker)
     assert desk.value("SELECT count(*) FROM dialogs") == 1
+
+
+def test_letters_of_neighbours_stay(planted, command):
+    """What was changed in them and why, their headers and attempts: all but the phone and the e-mail."""
+    desk = planted.desk
+    erase(command, *BY_PHONE)
+    ((reason, details),) = desk.rows("SELECT reason, details FROM dead_letter_acts")
+    assert reason == "so sagt [erased]"
+    (change,) = details["changes"]
+    assert (change["was"]["phone"], change["became"]) == ("[erased]", "[erased]")
+    assert [step for (step,) in desk.rows("SELECT step FROM dead_letters ORDER BY id")] == ["bind_chat", "deliver"]
+    assert desk.rows("SELECT error FROM failures") == [("nobody at [erased]",)]
+    assert desk.rows("SELECT headers FROM inbox WHERE headers <> '{}'") == [({"x-from": "[erased]", "x-for": "Nils"},)]
 
 
 def test_what_happened_to_his_dialogs_goes_with_them(planted, command):

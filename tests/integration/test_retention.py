@@ -49,6 +49,15 @@ def age(desk: Desk, days: int, inbox_ids: list[int]) -> None:
     )
 
 
+def bury(desk: Desk, inbox_id: int, days: int = 0) -> None:
+    """An item's letter, so old."""
+    desk.execute(
+        "INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback, "
+        "died_at) VALUES (%s, 1, 'bind_chat', 'r', 'f', 1, 'e', 't', now() - %s * interval '1 day')",
+        *(inbox_id, days),
+    )
+
+
 def counts(desk: Desk) -> tuple[int, ...]:
     """Rows of inbox, its state, failures, dead letters."""
     tables = ("inbox", "inbox_state", "failures", "dead_letters")
@@ -61,9 +70,9 @@ def test_finished_items_go_with_what_belongs_to_them(desk, session):
     desk.execute("INSERT INTO failures SELECT 1, inbox_id, 'bind_chat', 1, now(), 'w', 'r', 'e', 't' FROM inbox_state "
                  "WHERE inbox_id = 1".replace("SELECT 1, ", "OVERRIDING SYSTEM VALUE SELECT 1, "))  # fmt: skip
     desk.execute("UPDATE inbox_state SET stage = 'ignored' WHERE inbox_id = %s", old[1])
-    desk.execute("INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback) "
-                 "VALUES (%s, 'bind_chat', 'r', 'f', 1, 'e', 't')", old[2])  # fmt: skip
-    desk.execute("UPDATE inbox_state SET stage = 'discarded' WHERE inbox_id = %s", old[2])
+    bury(desk, old[2])
+    discard = "UPDATE inbox_state SET stage = 'discarded', finished_at = now() - interval '30 days' WHERE inbox_id = %s"
+    desk.execute(discard, old[2])
     young = desk.run_through(text_message("telegram", 1, "y"))
     age(desk, 30, old)
     age(desk, 29, young)
@@ -80,8 +89,7 @@ def test_what_waits_and_what_is_dead_stays(desk, session):
     waiting, dead = desk.accept(text_message("telegram", 1, "x"), text_message("custom", 2, "x"))
     desk.execute("UPDATE inbox_state SET stage = 'dead' WHERE inbox_id = %s", dead)
     desk.execute("INSERT INTO ledger VALUES ('dead', 1)")
-    desk.execute("INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback, died_at) "
-                 "VALUES (%s, 'bind_chat', 'r', 'f', 1, 'e', 't', now() - interval '100 days')", dead)  # fmt: skip
+    bury(desk, dead, days=100)
     age(desk, 100, [waiting, dead])
     assert one_round(session)[0] == {}
     assert one_round(session, dead_letter_days=101)[0] == {}
@@ -89,6 +97,30 @@ def test_what_waits_and_what_is_dead_stays(desk, session):
     assert counts(desk) == (1, 1, 0, 0)
     read = desk.ledger()
     assert (read.dead, read.discarded, read.pending) == (0, 1, 1)
+
+
+def test_letters_of_deliveries_go_too(desk, session):
+    """What went through or was discarded with the items, what nobody has dealt with as dead letters; the rest stays."""
+    desk.run_through(text_message("custom", 1, "x"))
+    for seq, state, discarded in ((2, "delivered", None), (3, "failed", 40), (4, "failed", 5), (5, "failed", None)):
+        desk.execute(
+            "WITH sent AS (INSERT INTO outbox (channel_id, chat_id, seq, state) "
+            "SELECT channel_id, id, %s, %s FROM chats RETURNING id), "
+            "failed AS (INSERT INTO failures (outbox_id, step, attempt, worker, reason, error, traceback) "
+            "SELECT id, 'deliver', 1, 'w', 'r', 'e', '' FROM sent) "
+            "INSERT INTO dead_letters (outbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback, "
+            "died_at, discarded_at) SELECT id, 1, 'deliver', 'r', 'r', 1, 'e', '', now() - interval '100 days', "
+            "now() - %s * interval '1 day' FROM sent",
+            *(seq, state, discarded),
+        )
+    before = desk.ledger()
+    assert one_round(session)[0] == {"dead_letters": 2}
+    left = "SELECT seq FROM dead_letters JOIN outbox ON outbox.id = outbox_id ORDER BY seq"
+    assert desk.rows(left) == [(4,), (5,)]
+    assert one_round(session, dead_letter_days=99)[0] == {"dead_letters": 1}
+    assert desk.rows(left) == [(4,)]
+    assert (desk.value("SELECT count(*) FROM outbox"), desk.value("SELECT count(*) FROM failures")) == (4, 1)
+    assert desk.ledger() == before
 
 
 def test_it_goes_in_parts(desk, session, monkeypatch):
@@ -102,7 +134,7 @@ def test_it_goes_in_parts(desk, session, monkeypatch):
         connection.execute("SELECT FROM inbox_state WHERE inbox_id = %s FOR UPDATE", [ids[3]])
         deleted, commits = one_round(session)
     holder.close()
-    assert (deleted, commits) == ({"inbox": 6}, 5)
+    assert (deleted, commits) == ({"inbox": 6}, 6)
     assert one_round(session)[0] == {"inbox": 1}, "the next round takes it"
     assert [row[0] for row in desk.rows("SELECT id FROM inbox ORDER BY id")] == [ids[0], ids[8]]
 

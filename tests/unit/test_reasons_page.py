@@ -10,6 +10,7 @@ import pytest
 
 from crm_store import errors
 from crm_store.views.backlogs import Verdict
+from ingest.mending import EditError
 from tracker.deliveries import DeliveryState
 from tracker.distribution import PassedOver
 
@@ -45,6 +46,7 @@ def test_every_reason_is_documented() -> None:
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     raised = {reason for path in SOURCES for reason in reasons(path)}
     raised |= {errors.DatabaseAwayError.reason, errors.CustomersMovedError.reason, errors.RowRefusedError.reason}
+    raised |= {edit.reason for edit in (EditError, *EditError.__subclasses__())}
     assert {"taken", "already_one", "unknown_review", "not_on_card", "no_token", "bad_identifier"} <= raised
     documented = set(re.findall(r"`([a-z_]+)`", page))
     assert raised - documented == set()
