@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import orjson
 from pydantic import ValidationError
 
+from config.masking import mask_error
 from ingest.adapters.base import (
     IngestError,
     ParsedEvent,
@@ -129,7 +130,8 @@ def mend_slice(
     became, changes = _edited(was, edit)
     event = _read(became, channel, received_at, headers or {})
     if event.message is None:
-        raise StillUnreadableError(f"{channel.kind} cannot read it as it was edited either: {event.error}")
+        why = mask_error(event.error)
+        raise StillUnreadableError(f"{channel.kind} cannot read it as it was edited either: {why}")
     account_id = event.message.account_id
     if account_id and channel.account_id and account_id != channel.account_id:
         raise FixedFieldError(f"it would be of account {account_id}, and {channel.key} is of {channel.account_id}")

@@ -208,7 +208,7 @@ def test_the_api_describes_itself(desk: Desk) -> None:
 
 
 def test_acts_take_an_idempotency_key(desk: Desk) -> None:
-    """All of them but heartbeats, which may be repeated, and the tracker's, whose second time is refused."""
+    """All but heartbeats and reveals, which may be repeated, and the tracker's, whose second time is refused."""
     document = desk.with_token("").get("/openapi.json").json()
     without = set()
     for path, operations in document["paths"].items():
@@ -228,6 +228,8 @@ def test_acts_take_an_idempotency_key(desk: Desk) -> None:
         "/api/tracker/reviews/{review_id}/reject",
         "/api/tracker/blocked",
         "/api/tracker/blocked/remove",
+        "/api/dead-letters/{letter_id}/reveal",
+        "/api/dead-letters/export",
     }
 
 
