@@ -3,7 +3,7 @@
 import signal
 import threading
 
-from cli.composition import alert_receiver, broker_url, database_options, database_url, process_settings
+from cli.composition import alert_receiver, broker_url, database_options, database_url, process_settings, secret_box
 from crm_store.database import Session
 from crm_store.retention import RetentionOptions
 from worker.alert_watch import AlertThresholds
@@ -11,6 +11,7 @@ from worker.alerting import AlertSender
 from worker.app import make_app
 from worker.clock import Clock, ClockOptions
 from worker.hints import Hints
+from worker.replaying import Replaying
 
 LONGEST_STOP = 2.0
 """Seconds for which the end waits for an alert that is being sent; what is not is sent again, by whoever is there."""
@@ -18,7 +19,7 @@ LONGEST_STOP = 2.0
 
 def clock_command() -> None:
     """Tick until SIGTERM."""
-    settings = process_settings("clock", database_url, broker_url, alert_receiver)
+    settings = process_settings("clock", database_url, broker_url, secret_box, alert_receiver)
     options = ClockOptions(
         interval=settings.clock.interval,
         stale_after=settings.clock.stale_after,
@@ -42,7 +43,8 @@ def clock_command() -> None:
     sending = threading.Thread(target=sender.run, args=(stop,), name="alerts", daemon=True)
     sending.start()
     try:
-        Clock(session, hints, options).run(stop)
+        replaying = Replaying(session, hints, secret_box(settings))
+        Clock(session, hints, options, [replaying.look]).run(stop)
     finally:
         stop.set()
         sending.join(LONGEST_STOP)

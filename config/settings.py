@@ -92,7 +92,10 @@ class RetentionSettings(_Group):
         "for ever if not given",
     )
     audit_days: int | None = Field(
-        None, ge=1, description="days for which the audit of administrators' acts is kept; for ever if not given"
+        None,
+        ge=1,
+        description="days for which the audit of administrators' acts, and the history of replays, are kept; "
+        "for ever if not given",
     )
 
 

@@ -14,6 +14,7 @@ from console import (
     presence_routes,
     problems,
     refusals,
+    replay_routes,
     tracker_routes,
 )
 from console.bodies import BodyLimit
@@ -47,6 +48,7 @@ def make_api(dependencies: Dependencies) -> FastAPI:
         tracker_routes.router,
         presence_routes.router,
         acts.router,
+        replay_routes.router,  # before the letters, whose ids stand in the same place of a path
         letter_routes.router,
         event_routes.router,
         health.router,

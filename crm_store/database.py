@@ -109,6 +109,12 @@ class Database:
         with translated(), self._pool.connection() as connection, connection.transaction():
             yield connection
 
+    @contextmanager
+    def rehearsal(self) -> Iterator[Connection]:
+        """A transaction that is rolled back at the end of the block. Raises as `transaction`."""
+        with translated(), self._pool.connection() as connection, connection.transaction(force_rollback=True):
+            yield connection
+
 
 class Session:
     """One connection of its own, for a worker: opened at first use, and again after it was lost."""

@@ -28,7 +28,7 @@ class NewItem:
     key_hash: what makes a second delivery recognisable. chat: external id of its conversation, None where it has
     none. message: normalised, as JSON; None if it could not be read. headers: of its request, as JSON, without
     secrets. stage: the first step, `ignored` or `dead`. failed_in, error, fingerprint, traceback: why it is dead.
-    receipt: what it reports of a message of ours (S5).
+    whole_body: raw is no slice, because the body could not be cut. receipt: what it reports of a message of ours (S5).
     """
 
     channel_id: int
@@ -46,6 +46,7 @@ class NewItem:
     error: str = ""
     fingerprint: str = ""
     traceback: str = ""
+    whole_body: bool = False
     receipt: Receipt | None = None
 
 
@@ -104,11 +105,11 @@ def accept(connection: Connection, items: Sequence[NewItem], day: date) -> list[
 
     Returns the inbox id of each, or None for one that had been accepted before.
     """
-    fresh = _insert_keys(connection, items, day)
+    fresh = insert_keys(connection, items, day)
     accepted = [item for item in items if fresh.pop((item.channel_id, item.key_hash), None) is item]
     if not accepted:
         return [None] * len(items)
-    _insert_chats(connection, [item for item in accepted if item.chat is not None])
+    insert_chats(connection, [item for item in accepted if item.chat is not None])
     cursor = connection.execute(
         _SQL["insert_items"],
         {
@@ -142,7 +143,8 @@ def digest(message: str) -> bytes:
     return hashlib.blake2b(message.encode(), digest_size=8).digest()
 
 
-def _insert_keys(connection: Connection, items: Sequence[NewItem], day: date) -> dict[tuple[int, bytes], NewItem]:
+def insert_keys(connection: Connection, items: Sequence[NewItem], day: date) -> dict[tuple[int, bytes], NewItem]:
+    """Note what is accepted; returns, by channel and key, the first item of each key that was not known before."""
     first: dict[tuple[int, bytes], NewItem] = {}
     for item in items:
         first.setdefault((item.channel_id, item.key_hash), item)
@@ -157,7 +159,8 @@ def _insert_keys(connection: Connection, items: Sequence[NewItem], day: date) ->
     return {(channel_id, bytes(key_hash)): first[channel_id, bytes(key_hash)] for channel_id, key_hash in rows}
 
 
-def _insert_chats(connection: Connection, items: Sequence[NewItem]) -> None:
+def insert_chats(connection: Connection, items: Sequence[NewItem]) -> None:
+    """Make the chats that items name and that are not there yet."""
     connection.execute(
         _SQL["insert_chats"],
         {
@@ -181,6 +184,7 @@ def _insert_unread(connection: Connection, dead: Sequence[tuple[int, NewItem]]) 
                 "fingerprints": [item.fingerprint for _, item in dead],
                 "errors": [item.error for _, item in dead],
                 "tracebacks": [item.traceback for _, item in dead],
+                "whole_bodies": [item.whole_body for _, item in dead],
             },
         )
 

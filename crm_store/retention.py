@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from crm_store import ledger
+from crm_store import ledger, replays
 from crm_store.database import Connection
 from crm_store.inbox import DEAD
 from crm_store.queries import Queries
@@ -78,6 +78,7 @@ class Retention:
             yield from self._events(options.event_days)
         if options.audit_days is not None:
             yield from self._audit(options.audit_days)
+            yield from self._replays(options.audit_days)
 
     def _items(self, days: int) -> Iterator[str]:
         after: int | None = 0
@@ -135,6 +136,11 @@ class Retention:
         while deleted == ITEMS_AT_ONCE:
             deleted = self._here.execute(_SQL["forget_audit"], {"days": days, "limit": ITEMS_AT_ONCE}).rowcount
             yield self._count("audit", deleted)
+
+    def _replays(self, days: int) -> Iterator[str]:
+        """One at a time: it has as many rows as it had letters."""
+        while replays.forget(self._here, days, 1):
+            yield self._count("replays", 1)
 
     @property
     def _here(self) -> Connection:

@@ -6,7 +6,7 @@ Retry-After when PostgreSQL is away: the provider comes again. Nothing else is a
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -14,22 +14,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from crm_store.errors import DatabaseAwayError
-from crm_store.inbox import NewItem
 from crm_store.secrets import SecretBox
 from ingest.accept import Acceptor
 from ingest.adapters.base import (
     Adapter,
-    ParsedEvent,
     Reply,
     SignatureError,
     WebhookRequest,
-    load_json,
     parse,
-    parse_slice,
 )
 from ingest.adapters.registry import UnknownKindError, adapter_for
 from ingest.directory import ChannelDirectory
-from ingest.items import UNKNOWN_ACCOUNT, as_item, kept_headers, unread
+from ingest.items import item_of_account, kept_headers
 from tracker.channels import Channel
 
 log = structlog.get_logger(__name__)
@@ -148,27 +144,14 @@ class WebhookEndpoint:
         else:
             events = parse(adapter, webhook, channel)
         headers = kept_headers(webhook.headers)
-        items = [self._item(adapter, event, webhook, channel, headers) for event in events]
+        items = [
+            item_of_account(
+                adapter, event, channel, headers, webhook.received_at, self._directory.of_account, self._box
+            )
+            for event in events
+        ]
         await self._acceptor.accept(items)
         return adapter.accepted(webhook, channel)
-
-    def _item(
-        self, adapter: Adapter, event: ParsedEvent, webhook: WebhookRequest, channel: Channel, headers: str
-    ) -> NewItem:
-        account_id = event.message.account_id if event.message else ""
-        if account_id and channel.account_id and account_id != channel.account_id:
-            other = self._directory.of_account(channel, account_id)
-            if other is None:
-                event = replace(event, message=None, error=f"no channel is connected to account {account_id}")
-                return unread(event, channel, headers, webhook.received_at, self._box, UNKNOWN_ACCOUNT)
-            channel = other
-            event = _read_again(adapter, event, webhook, channel)
-        return as_item(event, channel, headers, webhook.received_at, self._box)
-
-
-def _read_again(adapter: Adapter, event: ParsedEvent, webhook: WebhookRequest, channel: Channel) -> ParsedEvent:
-    """Normalise a slice for the channel that it belongs to: region and namespaces are that channel's."""
-    return parse_slice(adapter, load_json(event.raw), channel, webhook.received_at)
 
 
 def _adapter(channel: Channel) -> Adapter:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
@@ -16,6 +16,19 @@ MAX_AGE = 5.0
 
 MISS_INTERVAL = 1.0
 """Seconds between two reads because of unknown keys: a stranger who guesses keys costs no query each."""
+
+
+def channel_of_account(channels: Iterable[Channel], origin: Channel, account_id: str) -> Channel | None:
+    """The channel of another account of the same provider, if a secret of `origin` proves its webhooks too.
+
+    Meta sends the events of several accounts of one app in one body. Without the common secret, whoever has one
+    channel's secret could write into another channel.
+    """
+    for channel in channels:
+        of_account = (channel.kind, channel.account_id) == (origin.kind, account_id)
+        if of_account and channel.active and set(channel.secrets) & set(origin.secrets):
+            return channel
+    return None
 
 
 class ChannelDirectory:
@@ -38,15 +51,8 @@ class ChannelDirectory:
         return channel if channel is not None and channel.active else None
 
     def of_account(self, origin: Channel, account_id: str) -> Channel | None:
-        """The channel of another account of the same provider, if a secret of `origin` proves its webhooks too.
-
-        Meta sends the events of several accounts of one app in one body. Without the common secret, whoever has
-        one channel's secret could write into another channel.
-        """
-        for channel in self._by_account.get((origin.kind, account_id), ()):
-            if channel.active and set(channel.secrets) & set(origin.secrets):
-                return channel
-        return None
+        """See `channel_of_account`."""
+        return channel_of_account(self._by_account.get((origin.kind, account_id), ()), origin, account_id)
 
     async def _refresh(self, max_age: float) -> None:
         if self._is_fresh(max_age):

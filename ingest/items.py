@@ -1,7 +1,8 @@
 """From parsed events to inbox items."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from crm_store import inbox
 from crm_store.inbox import NewItem
 from crm_store.receipts import Receipt
 from crm_store.secrets import SecretBox
-from ingest.adapters.base import ParsedEvent, ParseError
+from ingest.adapters.base import Adapter, ParsedEvent, ParseError, load_json, parse_slice
 from tracker.channels import Channel
 from tracker.deliveries import REPORTED, DeliveryState
 from tracker.messages import CHANGE_KINDS, InboundMessage, MessageKind
@@ -21,6 +22,9 @@ PARSE = "parse"
 """The step in which a body that cannot be read fails."""
 
 UNKNOWN_ACCOUNT = "unknown_account"
+
+OfAccount = Callable[[Channel, str], Channel | None]
+"""Finds the channel of another account; see `ingest.directory.channel_of_account`."""
 
 _SECRET_HEADERS = ("authorization", "cookie", "token", "secret", "signature")
 
@@ -47,6 +51,28 @@ def as_item(event: ParsedEvent, channel: Channel, headers: str, received_at: dat
     return _readable(event.raw, event.message, channel, headers, box)
 
 
+def item_of_account(
+    adapter: Adapter,
+    event: ParsedEvent,
+    channel: Channel,
+    headers: str,
+    received_at: datetime,
+    of_account: OfAccount,
+    box: SecretBox,
+) -> NewItem:
+    """As `as_item`; an event of another account than this channel's belongs to the channel of that one."""
+    account_id = event.message.account_id if event.message else ""
+    if account_id and channel.account_id and account_id != channel.account_id:
+        other = of_account(channel, account_id)
+        if other is None:
+            event = replace(event, message=None, error=f"no channel is connected to account {account_id}")
+            return unread(event, channel, headers, received_at, box, UNKNOWN_ACCOUNT)
+        channel = other
+        # Once more, for the channel that it belongs to: region and namespaces are that channel's.
+        event = parse_slice(adapter, load_json(event.raw), channel, received_at)
+    return as_item(event, channel, headers, received_at, box)
+
+
 def unread(
     event: ParsedEvent,
     channel: Channel,
@@ -68,6 +94,7 @@ def unread(
         error=event.error,
         fingerprint=event.fingerprint or reason,
         traceback=event.traceback,
+        whole_body=event.whole_body,
     )
 
 

@@ -32,8 +32,8 @@ from tracker.access import Role, Scope
 from tracker.channels import Channel, OpenChannelSettings
 from tracker.identifiers import Evidence, Identifier, email, phone
 from tracker.messages import InboundMessage, MessageKind
+from worker.handlers import BESIDES, HANDLERS
 from worker.hints import Hints
-from worker.process import BESIDES, HANDLERS
 from worker.runner import Limits, StepRunner, Workplace, nothing_besides
 
 SERVICE_TOKEN = "the service token of the tests"

@@ -21,8 +21,8 @@ from tests.webhooks import channel as test_channel
 from tracker.channels import Channel, OpenChannelSettings
 from tracker.identifiers import Identifier, messenger
 from tracker.messages import InboundMessage, MessageKind
+from worker.handlers import BESIDES, HANDLERS
 from worker.hints import Hints
-from worker.process import BESIDES, HANDLERS
 from worker.runner import Handler, Limits, StepRunner, Workplace, nothing_besides
 
 BOX = SecretBox("b3BlbmNoYW5uZWwtdGVzdHMtMzItYnl0ZXMtbG9uZyE=")

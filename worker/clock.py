@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -64,11 +64,15 @@ class ClockOptions:
 class Clock:
     """See the module."""
 
-    def __init__(self, session: Session, hints: Hints, options: ClockOptions) -> None:
+    def __init__(
+        self, session: Session, hints: Hints, options: ClockOptions, besides: Sequence[Callable[[], object]] = ()
+    ) -> None:
+        """besides: what else is done at each look. It raises nothing but DatabaseAwayError."""
         self._session = session
         self._hints = hints
         self._options = options
         self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._besides = besides
         self._next_sign = time.monotonic()
         self._next_fold = time.monotonic() + FOLD_INTERVAL
         self._presence = PresenceWatch(session)
@@ -92,6 +96,8 @@ class Clock:
             self._next_sign = self._when_due(self._next_sign, self._sign)
             for step in sorted(work_off(self._session)):
                 self._hints.publish(step)
+            for look in self._besides:
+                look()
             self._sweep()
             self._watch_presence()
             self._next_letters = self._when_due(self._next_letters, self._look_at_letters)

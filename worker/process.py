@@ -16,27 +16,13 @@ from config.topology import STEPS_OF_ROLE, Step, WorkerRole
 from crm_store.database import DatabaseOptions, Session
 from crm_store.secrets import SecretBox
 from worker.delivery import Delivery
+from worker.handlers import BESIDES, HANDLERS
 from worker.hints import Hints
-from worker.runner import Besides, Handler, Limits, StepRunner, Workplace, nothing_besides
-from worker.steps.bind_chat import bind_chat
-from worker.steps.crm_lookup import crm_lookup
-from worker.steps.distribute import distribute, serve_due_backlogs
-from worker.steps.ensure_card import ensure_card
-from worker.steps.respond import respond
+from worker.runner import Handler, Limits, StepRunner, Workplace, nothing_besides
 from worker.tasks import register, run_items
 from worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
-
-HANDLERS: Mapping[Step, Handler] = {
-    Step.CRM_LOOKUP: crm_lookup,
-    Step.BIND_CHAT: bind_chat,
-    Step.ENSURE_CARD: ensure_card,
-    Step.DISTRIBUTE: distribute,
-    Step.RESPOND: respond,
-}
-
-BESIDES: Mapping[Step, Besides] = {Step.DISTRIBUTE: serve_due_backlogs}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import typer
 
 from cli.dead_letters.handling import discard_command, edit_command, export_command, restore_command
 from cli.dead_letters.looking import groups_command, list_command, show_command, stats_command
+from cli.dead_letters.replaying import replay_command, replays, resume_command, stop_command
 
 dead_letters = typer.Typer(
     name="dead-letters",
@@ -18,3 +19,7 @@ dead_letters.command("edit", help="Change a message, or a slice that nobody coul
 dead_letters.command("discard", help="Nobody needs them; `restore` takes it back.")(discard_command)
 dead_letters.command("restore", help="Discarded letters are dead again.")(restore_command)
 dead_letters.command("export", help="Write letters as lines of JSON.")(export_command)
+dead_letters.command("replay", help="Put letters back where they died.")(replay_command)
+dead_letters.command("stop", help="Stop a replay.")(stop_command)
+dead_letters.command("resume", help="Go on with a replay that was stopped or has braked.")(resume_command)
+dead_letters.add_typer(replays)

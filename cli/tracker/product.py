@@ -16,8 +16,8 @@ from loadgen.evaluation.said import EVERYWHERE, WITHOUT_MESSENGER_ID, Given, Mes
 from tracker.channels import Channel, OpenChannelSettings
 from tracker.identifiers import Evidence, Identifier, email, messenger, phone, phone_from_digits
 from tracker.messages import InboundMessage, MessageKind
+from worker.handlers import HANDLERS
 from worker.hints import Hints
-from worker.process import HANDLERS
 from worker.runner import Limits, StepRunner, Workplace
 
 STEPS = (Step.CRM_LOOKUP, Step.BIND_CHAT, Step.ENSURE_CARD)

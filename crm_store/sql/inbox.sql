@@ -50,14 +50,14 @@ SELECT id FROM numbered ORDER BY position
 WITH given AS (
     SELECT * FROM unnest(
         %(inbox_ids)s::bigint[], %(channel_ids)s::bigint[], %(steps)s::text[], %(reasons)s::text[],
-        %(fingerprints)s::text[], %(errors)s::text[], %(tracebacks)s::text[]
-    ) AS given (inbox_id, channel_id, step, reason, fingerprint, error, traceback)
+        %(fingerprints)s::text[], %(errors)s::text[], %(tracebacks)s::text[], %(whole_bodies)s::boolean[]
+    ) AS given (inbox_id, channel_id, step, reason, fingerprint, error, traceback, whole_body)
 ), attempts AS (
     INSERT INTO failures (inbox_id, step, attempt, worker, reason, error, traceback)
     SELECT inbox_id, step, 1, current_setting('application_name'), reason, error, traceback FROM given
 )
-INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback)
-SELECT inbox_id, channel_id, step, reason, fingerprint, 1, error, traceback FROM given
+INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback, whole_body)
+SELECT inbox_id, channel_id, step, reason, fingerprint, 1, error, traceback, whole_body FROM given
 
 -- name: candidate_chats
 -- Chats of the named items, and of those that have waited longest in this step.

@@ -6,7 +6,7 @@ An adapter verifies a request's raw bytes, cuts its body into slices (one event 
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -75,7 +75,8 @@ class Reply:
 class ParsedEvent:
     """One event of a body. Either `message` is set, or `error` says why the raw slice cannot be read.
 
-    fingerprint: groups errors of one cause. traceback: masked.
+    fingerprint: groups errors of one cause. traceback: masked. whole_body: raw is no slice, because the body could not
+    be cut.
     """
 
     raw: bytes
@@ -83,6 +84,7 @@ class ParsedEvent:
     error: str = ""
     fingerprint: str = ""
     traceback: str = ""
+    whole_body: bool = False
 
 
 @runtime_checkable
@@ -181,7 +183,7 @@ def parse(adapter: Adapter, request: WebhookRequest, channel: Channel) -> list[P
     try:
         events = _bounded(adapter.slices(request))
     except Exception as error:  # noqa: BLE001 - whatever it is, it loses only this
-        return [_unreadable(request.body, error)]
+        return [replace(_unreadable(request.body, error), whole_body=True)]
     return [parse_slice(adapter, event, channel, request.received_at) for event in events]
 
 

@@ -19,9 +19,9 @@ from runtime.postgres import EmbeddedPostgres
 from runtime.supervisor import Supervisor
 from tests.pipeline import Desk, RecordingHints, Worker, drain, text_message
 from tests.processes import wait_for
+from worker.handlers import HANDLERS
 from worker.messages import read_items
 from worker.policy import half
-from worker.process import HANDLERS
 from worker.runner import Carried, Limits, Outcome
 
 pytestmark = pytest.mark.integration
