@@ -29,12 +29,13 @@ from crm_store.ledger import Ledger
 from crm_store.views import figures, snapshot
 
 MEANINGS = {
-    # The ledger, in items: accepted = done + ignored + dead + discarded + pending. The first five have `_total`.
+    # The ledger, in items: accepted = done + ignored + dead + discarded + pending. The first three have `_total`;
+    # what is dead or discarded may be replayed or restored.
     "openchannel_inbox_accepted": "Items that were answered 2xx.",
     "openchannel_inbox_done": "Items that went through.",
     "openchannel_inbox_ignored": "Items that make nothing: statuses, echoes, groups (C5).",
-    "openchannel_inbox_dead": "Items that were given up; each has a dead letter.",
-    "openchannel_inbox_discarded": "Dead items that a person has discarded.",
+    "openchannel_inbox_dead": "Items that were given up and wait for a person.",
+    "openchannel_inbox_discarded": "Items that a person has discarded, or erased before they were done.",
     "openchannel_inbox_pending": "Items in some step.",
     # How far behind, and why. By `step`; `deliver` works on the outbox.
     "openchannel_step_lag_seconds": "Since when the oldest due item of a step has waited; 0 if none is due.",
@@ -50,6 +51,7 @@ MEANINGS = {
     "openchannel_deaths": "Times that something was given up, with `_total`; a replay that fails is another one.",
     # By `state`.
     "openchannel_alerts": "Alerts of the last month: waiting, sent, failed, logged.",
+    "openchannel_replays": "Replays of dead letters: running, stopped, braked, done.",
     # By `queue`; absent while the broker is away.
     "openchannel_task_queue_depth": "Task messages that no worker has taken.",
     # What the desk has. By `status` (S1), by `type` (C1).
@@ -144,11 +146,12 @@ def _read(needs: Dependencies) -> Reading:
 
 
 def _of_ledger(read: Ledger) -> Iterable[Metric]:
-    for outcome in ("accepted", "done", "ignored", "dead", "discarded"):
+    for outcome in ("accepted", "done", "ignored"):
         name = f"openchannel_inbox_{outcome}"
         yield CounterMetricFamily(name, MEANINGS[name], value=getattr(read, outcome))
-    name = "openchannel_inbox_pending"
-    yield GaugeMetricFamily(name, MEANINGS[name], value=read.pending)
+    for outcome in ("dead", "discarded", "pending"):
+        name = f"openchannel_inbox_{outcome}"
+        yield GaugeMetricFamily(name, MEANINGS[name], value=getattr(read, outcome))
 
 
 def _of_costs(read: Iterable[StepCost]) -> Iterable[Metric]:

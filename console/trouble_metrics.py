@@ -1,4 +1,4 @@
-"""What of the metrics tells of failures: dead letters, deaths, paused steps, alerts."""
+"""What of the metrics tells of failures: dead letters, deaths, replays, paused steps, alerts."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from config.topology import INBOX_STEPS, Step
-from crm_store import alerts, brakes, dead_letters, deaths
+from crm_store import alerts, brakes, dead_letters, deaths, replays
 from crm_store.alerts import AlertState
 from crm_store.database import Connection
 from crm_store.dead_letters import LetterState
+from crm_store.replays import ReplayState
 
 MOST_CAUSES = 50
 """Pairs of step and reason that have labels of their own; a receiver may answer with any status of HTTP."""
@@ -30,6 +31,7 @@ class Trouble:
     paused: frozenset[Step]
     engaged: Mapping[Step, int]
     alerts: Mapping[AlertState, int]
+    replays: Mapping[ReplayState, int]
 
 
 def read_trouble(connection: Connection) -> Trouble:
@@ -42,6 +44,7 @@ def read_trouble(connection: Connection) -> Trouble:
         frozenset(brake.step for brake in brakes.on(connection)),
         brakes.engaged(connection),
         alerts.by_state(connection),
+        replays.by_state(connection),
     )
 
 
@@ -70,6 +73,10 @@ def trouble_metrics(read: Trouble, meanings: Mapping[str, str]) -> Iterator[Metr
     for state, count in read.alerts.items():
         told.add_metric([state], count)
     yield told
+    replayed = GaugeMetricFamily("openchannel_replays", meanings["openchannel_replays"], labels=["state"])
+    for replay_state, count in read.replays.items():
+        replayed.add_metric([replay_state], count)
+    yield replayed
 
 
 def _letters(letters: Mapping[Cause, Mapping[LetterState, int]], named: frozenset[Cause], meaning: str) -> Metric:

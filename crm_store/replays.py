@@ -185,6 +185,12 @@ def brake(connection: Connection, replay: TakenReplay, reason: str) -> None:
     _set_state(connection, replay, ReplayState.BRAKED, reason)
 
 
+def by_state(connection: Connection) -> dict[ReplayState, int]:
+    """How many there are."""
+    counts = dict.fromkeys(ReplayState, 0)
+    return counts | {ReplayState(state): count for state, count in connection.execute(_SQL["by_state"]).fetchall()}
+
+
 def _set_state(connection: Connection, replay: TakenReplay, state: ReplayState, reason: str) -> None:
     connection.execute(_SQL["set_state"], {"replay_id": replay.id, "state": state, "reason": reason})
 

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from config.topology import Step
-from crm_store import replays
+from crm_store import alerts, replays
+from crm_store.alerts import AlertKind
 from crm_store.database import Connection, Session
 from crm_store.errors import BusyError, DatabaseAwayError, translated
 from crm_store.replays import ItemState, ReplayState, TakenReplay, Tried
@@ -81,7 +82,7 @@ class Replaying:
         with self._session.transaction() as connection:
             replay = replays.take(connection, replay_id)
             if replay is not None and replay.state is ReplayState.RUNNING:
-                replays.brake(connection, replay, DEFECT)
+                _stop_short(connection, replay, DEFECT)
 
     def _step(self, connection: Connection, replay_id: int, work: Work) -> bool:
         replay = replays.take(connection, replay_id)
@@ -99,7 +100,7 @@ class Replaying:
                     "replay_done", replay=replay.id, done=replay.done, failed=replay.failed, skipped=replay.skipped
                 )
             case Brake(reason):
-                replays.brake(connection, replay, reason)
+                _stop_short(connection, replay, reason)
                 log.error("replay_braked", replay=replay.id, reason=reason, done=replay.done, failed=replay.failed)
             case Send(limit):
                 self._send(connection, replay, limit, alone=_is_canary(replay, canary), work=work)
@@ -133,6 +134,17 @@ class Replaying:
             middle = half(len(letter_ids))
             first = self._put_back(connection, letter_ids[:middle], cause, batch_limit)
             return {**first, **self._put_back(connection, letter_ids[middle:], cause, batch_limit)}
+
+
+def _stop_short(connection: Connection, replay: TakenReplay, reason: str) -> None:
+    """Brake it, and tell persons: whoever asked for it may be gone."""
+    replays.brake(connection, replay, reason)
+    alerts.raise_alert(
+        connection,
+        AlertKind.REPLAY_BRAKED,
+        f"replay {replay.id} has stopped by itself: {reason}",
+        {"replay_id": replay.id, "reason": reason, "done": replay.done, "failed": replay.failed, "total": replay.total},
+    )
 
 
 def _is_canary(replay: TakenReplay, canary: Sequence[ItemState]) -> bool:

@@ -136,3 +136,6 @@ WITH old AS (
     DELETE FROM replay_items USING old WHERE replay_items.replay_id = old.id
 )
 DELETE FROM replays USING old WHERE replays.id = old.id
+
+-- name: by_state
+SELECT state, count(*) FROM replays GROUP BY state

@@ -8,7 +8,8 @@ from config.topology import Step
 from crm_store.database import Connection
 from crm_store.inbox import ClaimedItem
 from worker.app import make_app
-from worker.process import HANDLERS, DeliveryOptions, run_worker
+from worker.handlers import HANDLERS
+from worker.process import DeliveryOptions, run_worker
 from worker.runner import Carried, Limits, Outcome
 
 BROKEN = "broken"

@@ -13,9 +13,9 @@ from crm_store.inbox import ClaimedItem
 from tests.pipeline import Desk, RecordingHints, Worker, drain, text_message
 from worker.braking import LONGEST_PAUSE, MOST_PROBED
 from worker.clock import Clock, ClockOptions
+from worker.handlers import HANDLERS
 from worker.messages import read_items
 from worker.policy import MOST_FAILURES_WHILE_PAUSED
-from worker.process import HANDLERS
 from worker.runner import Carried, Limits, Outcome
 
 pytestmark = pytest.mark.integration

@@ -333,7 +333,7 @@ def test_metrics_say_what_the_database_says(desk: Desk) -> None:
     assert found["openchannel_inbox_accepted_total", ""] == 5
     assert found["openchannel_inbox_done_total", ""] == 3
     assert found["openchannel_inbox_ignored_total", ""] == 1
-    assert found["openchannel_inbox_dead_total", ""] == found["openchannel_inbox_discarded_total", ""] == 0
+    assert found["openchannel_inbox_dead", ""] == found["openchannel_inbox_discarded", ""] == 0
     assert found["openchannel_inbox_pending", ""] == 1
     assert found["openchannel_step_lag_seconds", "crm_lookup"] == pytest.approx(60, abs=10)
     assert found["openchannel_step_lag_seconds", "deliver"] == 0

@@ -92,6 +92,7 @@ def test_too_many_failures_brake_it(desk: Desk, engine: Engine) -> None:
         engine.look()
     row = replay_row(desk, replay_id)
     assert (row["state"], row["reason"]) == ("braked", "too_many_failures")
+    assert desk.rows("SELECT kind, details -> 'reason' FROM alerts") == [("replay.braked", "too_many_failures")]
     assert 20 <= row["failed"] < 30
     assert desk.value("SELECT count(*) FROM inbox_state WHERE inbox_id = ANY(%s) AND stage = 'dead'", ids) == 3
 
