@@ -1,0 +1,68 @@
+"""One process of the product as chaos runs it: the real command, with what the environment asks for wrapped around it.
+
+    python -m chaos.process web|worker|clock [arguments of that command]
+
+    CHAOS_TRACE=file              append the pairs of adjacent side effects that occur
+    CHAOS_KILL_BETWEEN="a>b"      die by SIGKILL the moment before b follows a
+    CHAOS_FIRED=file              where that is written down before dying
+    CHAOS_CLOCK_OFFSET=seconds    this process's wall clock is off by so much; the database's is not
+    CHAOS_POISON=1                messages with the texts of `chaos.poison` do what they say
+    CHAOS_MUTATION=name           one guarantee is broken on purpose (`chaos.mutations`)
+
+The product's own code knows nothing of it.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+PROCESSES = ("web", "worker", "clock")
+
+
+def main() -> None:
+    """Wrap what is asked for, then be the command."""
+    process = sys.argv[1] if len(sys.argv) > 1 else ""
+    if process not in PROCESSES:
+        sys.exit(f"usage: python -m chaos.process {'|'.join(PROCESSES)} [arguments]")
+    prepare(process, os.environ)
+    from cli.main import main as command
+
+    sys.argv[0] = "openchannel"
+    command()
+
+
+def prepare(process: str, environment: Mapping[str, str]) -> None:
+    """Wrap what the environment asks for. Must come before the product is imported: it keeps what it imports."""
+    if offset := environment.get("CHAOS_CLOCK_OFFSET"):
+        from chaos.clock_offset import shift
+
+        shift(float(offset))
+    if environment.get("CHAOS_POISON") == "1":
+        from chaos import poison
+
+        poison.install()
+    if mutation := environment.get("CHAOS_MUTATION"):
+        from chaos.mutations import MUTATIONS
+
+        if mutation not in MUTATIONS:
+            sys.exit(f"CHAOS_MUTATION: there is no {mutation!r}, but {', '.join(MUTATIONS)}")
+        MUTATIONS[mutation]()
+    trace, between = environment.get("CHAOS_TRACE"), environment.get("CHAOS_KILL_BETWEEN")
+    if trace or between:
+        from chaos import effects
+        from chaos.failpoints import Track, read_pair
+
+        fired = environment.get("CHAOS_FIRED")
+        effects.install(
+            Track(
+                process,
+                trace=Path(trace) if trace else None,
+                kill_between=read_pair(between) if between else None,
+                fired=Path(fired) if fired else None,
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()
