@@ -37,6 +37,8 @@ class Entry:
         self.process = Process(child, output)
         self.stopped = False
         """Whether SIGSTOP holds it."""
+        self.given: Mapping[str, str] = {}
+        """What was added to the environment of this run."""
         self._output = output
         self._again_at = 0.0
 
@@ -59,6 +61,7 @@ class Entry:
         """Start it, again if it had been."""
         self.process = Process(replace(self.child, env={**self.child.env, **environment}), self._output)
         self.stopped = False
+        self.given = dict(environment)
         self.starts += 1
         self.process.start()
 
