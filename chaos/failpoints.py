@@ -23,7 +23,7 @@ def read_pair(text: str) -> Pair:
     """The pair of `a>b`. Raises ValueError."""
     before, separator, after = text.partition(">")
     if not (before and separator and after):
-        raise ValueError(f"CHAOS_KILL_BETWEEN: {text!r} is not two side effects with > between them")
+        raise ValueError(f"{text!r} is not two side effects with > between them")
     return before, after
 
 
@@ -37,15 +37,22 @@ class Chain:
 
 
 class Track:
-    """Follows the side effects of one process, and dies where it is told to."""
+    """Follows the side effects of one process, and dies or stops where it is told to."""
 
     def __init__(
-        self, process: str, *, trace: Path | None = None, kill_between: Pair | None = None, fired: Path | None = None
+        self,
+        process: str,
+        *,
+        trace: Path | None = None,
+        kill_between: Pair | None = None,
+        stop_between: Pair | None = None,
+        fired: Path | None = None,
     ) -> None:
-        """trace: where pairs are written. fired: where a death is written down."""
+        """trace: where pairs are written. stop_between: once. fired: where deaths and stops are written down."""
         self._process = process
         self._trace = os.open(trace, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) if trace else None
         self._kill_between = kill_between
+        self._stop_between = stop_between
         self._fired = fired
         self._seen: Counter[Pair] = Counter()
         self._lock = threading.Lock()
@@ -64,7 +71,10 @@ class Track:
         after = f"{chain.scope}/{name}"
         pair = (chain.last, after)
         if pair == self._kill_between:
-            self._die(pair)
+            self._fire(pair, signal.SIGKILL)
+        if pair == self._stop_between:
+            self._stop_between = None
+            self._fire(pair, signal.SIGSTOP)
         self._note(pair)
         if name == "BEGIN":
             chain.before = chain.last
@@ -85,13 +95,14 @@ class Track:
         if count & (count - 1) == 0:  # the first, second, fourth, eighth: how often it is seen, in few lines
             os.write(self._trace, "\t".join((self._process, *pair, f"{count}\n")).encode())
 
-    def _die(self, pair: Pair) -> None:
+    def _fire(self, pair: Pair, number: signal.Signals) -> None:
         with self._lock:  # of several threads the first
             if self._fired is not None:
                 file = os.open(self._fired, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
                 os.write(file, "\t".join((self._process, *pair, f"{os.getpid()}\n")).encode())
                 os.fsync(file)
-            os.kill(os.getpid(), signal.SIGKILL)
+                os.close(file)
+            os.kill(os.getpid(), number)
 
 
 def pairs(traces: Iterable[Path]) -> list[tuple[str, str, str]]:
@@ -103,7 +114,7 @@ def pairs(traces: Iterable[Path]) -> list[tuple[str, str, str]]:
 
 
 def fired(files: Iterable[Path]) -> Counter[tuple[str, str, str]]:
-    """How often processes died between which side effects, by (process, a, b)."""
+    """How often processes died, or stopped, between which side effects, by (process, a, b)."""
     return Counter((process, before, after) for process, before, after, _ in _lines(files))
 
 

@@ -5,7 +5,6 @@ All of them pass for working as long as nothing goes wrong, as such defects do.
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -14,7 +13,7 @@ import structlog
 from config.topology import Step
 from crm_store import failures, inbox, queries
 from crm_store.database import Connection, Session
-from crm_store.inbox import ClaimedItem
+from crm_store.inbox import ClaimedItem, Move
 from ingest import accept
 from ingest.accept import Acceptor
 from worker.clock import Clock
@@ -103,24 +102,21 @@ def claim_without_condition() -> None:
 def ack_early() -> None:
     """bind_chat lets its items go in a commit before that of its work. A user loses what was said.
 
-    A worker that dies in between leaves an item that counts as done and stands in no history.
+    A worker that dies in between leaves an item that goes on to its end and stands in no history.
     """
     handlers = cast("dict[Step, Handler]", HANDLERS)
-    bind_chat = handlers[Step.BIND_CHAT]
+    bind_chat, hint_next = handlers[Step.BIND_CHAT], StepRunner._hint_next
     still_to_do: list[tuple[Sequence[ClaimedItem], Carried]] = []
 
-    def only_look(connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
-        with connection.transaction(force_rollback=True):
-            outcome = bind_chat(connection, items, carried)
+    def let_go(_connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
         still_to_do[:] = [(items, carried)]
-        return replace(outcome, moves=[replace(move, card_id=None) for move in outcome.moves])
-
-    hint_next = StepRunner._hint_next
+        return Outcome([Move(item.inbox_id, inbox.stage_after(Step.BIND_CHAT)) for item in items])
 
     def do_now(self: StepRunner, outcome: Outcome) -> None:
         while still_to_do:
+            items, carried = still_to_do.pop()
             with self._session.transaction() as connection:
-                moves = bind_chat(connection, *still_to_do.pop()).moves
+                moves = bind_chat(connection, items, carried).moves
                 connection.execute(
                     "UPDATE inbox_state AS state SET card_id = given.card_id"
                     " FROM unnest(%s::bigint[], %s::bigint[]) AS given (inbox_id, card_id)"
@@ -129,7 +125,7 @@ def ack_early() -> None:
                 )
         hint_next(self, outcome)
 
-    handlers[Step.BIND_CHAT] = only_look
+    handlers[Step.BIND_CHAT] = let_go
     StepRunner._hint_next = do_now  # type: ignore[method-assign]
 
 

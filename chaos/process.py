@@ -4,7 +4,8 @@
 
     CHAOS_TRACE=file              append the pairs of adjacent side effects that occur
     CHAOS_KILL_BETWEEN="a>b"      die by SIGKILL the moment before b follows a
-    CHAOS_FIRED=file              where that is written down before dying
+    CHAOS_STOP_BETWEEN="a>b"      stop by SIGSTOP there, once
+    CHAOS_FIRED=file              where either is written down before
     CHAOS_CLOCK_OFFSET=seconds    this process's wall clock is off by so much; the database's is not
     CHAOS_POISON=1                messages with the texts of `chaos.poison` do what they say
     CHAOS_MUTATION=name           one guarantee is broken on purpose (`chaos.mutations`)
@@ -48,17 +49,18 @@ def prepare(process: str, environment: Mapping[str, str]) -> None:
         if mutation not in MUTATIONS:
             sys.exit(f"CHAOS_MUTATION: there is no {mutation!r}, but {', '.join(MUTATIONS)}")
         MUTATIONS[mutation]()
-    trace, between = environment.get("CHAOS_TRACE"), environment.get("CHAOS_KILL_BETWEEN")
-    if trace or between:
+    trace, fired = environment.get("CHAOS_TRACE"), environment.get("CHAOS_FIRED")
+    kill, stop = environment.get("CHAOS_KILL_BETWEEN"), environment.get("CHAOS_STOP_BETWEEN")
+    if trace or kill or stop:
         from chaos import effects
         from chaos.failpoints import Track, read_pair
 
-        fired = environment.get("CHAOS_FIRED")
         effects.install(
             Track(
                 process,
                 trace=Path(trace) if trace else None,
-                kill_between=read_pair(between) if between else None,
+                kill_between=read_pair(kill) if kill else None,
+                stop_between=read_pair(stop) if stop else None,
                 fired=Path(fired) if fired else None,
             )
         )

@@ -76,7 +76,9 @@ def run(options: Options, folder: Path, tell: Tell) -> Report:
                 _Round(options, machine, report, watch, tell).run()
         except (StoppedError, MachineError, DatabaseAwayError) as error:
             report.problems.append(f"the round did not come to its end: {error}")
-    report.ends = {f"{kind}, exit code {code}": n for (kind, code), n in sorted(machine.table.ends.items()) if code > -9}
+    report.ends = {
+        f"{kind}, exit code {code}": n for (kind, code), n in sorted(machine.table.ends.items()) if code > -9
+    }
     return report
 
 
