@@ -24,7 +24,7 @@ from worker.runner import Carried, Handler, Outcome, StepRunner
 
 log = structlog.get_logger(__name__)
 
-COMMITS_LATER = 0.05
+COMMITS_LATER = 0.25
 """Seconds between the answer and the commit of `publish_before_commit`."""
 
 

@@ -124,6 +124,7 @@ def _processes(
             "OPENCHANNEL_API_TOKEN": "token of a round",
             "OPENCHANNEL_DATABASE__IDLE_IN_TRANSACTION_TIMEOUT": "60",
             "CHAOS_FIRED": str(deaths),
+            "CHAOS_TRACE": str(folder / "trace"),
             **given,
             **to_come.pop(name, {}),
         }

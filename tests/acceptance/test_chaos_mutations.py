@@ -9,6 +9,7 @@ import pytest
 from chaos import load
 from chaos.balance import problems
 from chaos.channel_api import ChannelApi
+from chaos.failpoints import pairs
 from chaos.mutations import MUTATIONS
 from chaos.record import Record
 from tests.acceptance.shaken import AFTER_CLAIM, IN_BIND_CHAT, gather, work_off
@@ -55,6 +56,8 @@ def test_without_a_mutation_everything_balances(tmp_path: Path, waiting: str, br
     """Web and workers die, and stop, as they do below; a message kills whoever works on it: nothing is wrong then."""
     workers = {"worker-1": MORTAL, "worker-2": MORTAL}
     assert work_off(tmp_path, waiting, broker_url, gathered, first_lives=workers, poisoned=True) == []
+    effects = {(process, after) for process, _, after in pairs([tmp_path / "trace"])}
+    assert effects > {("worker", "bind_chat/ack"), ("worker", "deliver/call"), ("clock", "sweep/publish:crm_lookup")}
 
 
 def test_a_stopped_worker_does_nothing_twice(tmp_path: Path, waiting: str, broker_url: str, gathered: Record):
