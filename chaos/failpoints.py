@@ -19,12 +19,15 @@ START = "start"
 Pair = tuple[str, str]
 
 
-def read_pair(text: str) -> Pair:
-    """The pair of `a>b`. Raises ValueError."""
-    before, separator, after = text.partition(">")
-    if not (before and separator and after):
-        raise ValueError(f"CHAOS_KILL_BETWEEN: {text!r} is not two side effects with > between them")
-    return before, after
+def read_pairs(text: str) -> frozenset[Pair]:
+    """The pairs of `a>b c>d`. Raises ValueError."""
+    found = set()
+    for word in text.split():
+        before, separator, after = word.partition(">")
+        if not (before and separator and after):
+            raise ValueError(f"CHAOS_KILL_BETWEEN: {word!r} is not two side effects with > between them")
+        found.add((before, after))
+    return frozenset(found)
 
 
 @dataclass(slots=True)
@@ -40,9 +43,14 @@ class Track:
     """Follows the side effects of one process, and dies where it is told to."""
 
     def __init__(
-        self, process: str, *, trace: Path | None = None, kill_between: Pair | None = None, fired: Path | None = None
+        self,
+        process: str,
+        *,
+        trace: Path | None = None,
+        kill_between: frozenset[Pair] = frozenset(),
+        fired: Path | None = None,
     ) -> None:
-        """trace: where pairs are written. fired: where a death is written down."""
+        """trace: where pairs are written. kill_between: it dies at the first of them. fired: where that is written."""
         self._process = process
         self._trace = os.open(trace, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) if trace else None
         self._kill_between = kill_between
@@ -63,7 +71,7 @@ class Track:
             return
         after = f"{chain.scope}/{name}"
         pair = (chain.last, after)
-        if pair == self._kill_between:
+        if pair in self._kill_between:
             self._die(pair)
         self._note(pair)
         if name == "BEGIN":

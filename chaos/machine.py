@@ -124,9 +124,9 @@ class Machine:
             self._valkey.prepare()
             network = stack.enter_context(Network())
             stack.callback(self.table.end_all)
-            for server in (self._postgres.child(), self._valkey.child()):
-                entry = self.table.add(server, server.name)
-                self.wait(entry.process.check_ready, f"{server.name} is ready", START_SECONDS)
+            for child in (self._postgres.child(), self._valkey.child()):
+                entry = self.table.add(child, child.name)
+                self.wait(entry.process.check_ready, f"{child.name} is ready", START_SECONDS)
             migrate(self.database_url)
             for side in ("web", "work"):
                 for server, url in (("postgres", self._postgres.url), ("valkey", self._valkey.url)):

@@ -3,7 +3,7 @@
     python -m chaos.process web|worker|clock [arguments of that command]
 
     CHAOS_TRACE=file              append the pairs of adjacent side effects that occur
-    CHAOS_KILL_BETWEEN="a>b"      die by SIGKILL the moment before b follows a
+    CHAOS_KILL_BETWEEN="a>b c>d"  die by SIGKILL the moment before b follows a, or d follows c
     CHAOS_FIRED=file              where that is written down before dying
     CHAOS_CLOCK_OFFSET=seconds    this process's wall clock is off by so much; the database's is not
     CHAOS_POISON=1                messages with the texts of `chaos.poison` do what they say
@@ -51,14 +51,14 @@ def prepare(process: str, environment: Mapping[str, str]) -> None:
     trace, between = environment.get("CHAOS_TRACE"), environment.get("CHAOS_KILL_BETWEEN")
     if trace or between:
         from chaos import effects
-        from chaos.failpoints import Track, read_pair
+        from chaos.failpoints import Track, read_pairs
 
         fired = environment.get("CHAOS_FIRED")
         effects.install(
             Track(
                 process,
                 trace=Path(trace) if trace else None,
-                kill_between=read_pair(between) if between else None,
+                kill_between=read_pairs(between or ""),
                 fired=Path(fired) if fired else None,
             )
         )

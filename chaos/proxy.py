@@ -1,4 +1,4 @@
-"""A network that can be broken: TCP proxies between the processes and the servers, on an event loop of their own thread."""
+"""A network that can be broken: TCP proxies between processes and servers, on an event loop of their own thread."""
 
 from __future__ import annotations
 
@@ -104,6 +104,11 @@ class Proxy:
         return self._mode
 
     @property
+    def cut(self) -> bool:
+        """Whether nobody comes through at all."""
+        return self._mode is Mode.CUT
+
+    @property
     def connections(self) -> int:
         """Connections that are open through it."""
         return len(self._links)
@@ -137,7 +142,7 @@ class Proxy:
             link.reset()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._mode is Mode.CUT:
+        if self.cut:
             self.touched += 1
             _reset(writer)
             return
@@ -146,10 +151,12 @@ class Proxy:
         except OSError:
             _reset(writer)
             return
+        if self.cut:  # meanwhile
+            _reset(writer)
+            _reset(far_writer)
+            return
         link = _Link(writer, far_writer)
         self._links.add(link)
-        if self._mode is Mode.CUT:  # since it was asked above
-            link.reset()
         try:
             await asyncio.gather(
                 self._pump(link, reader, far_writer, Mode.DEAF), self._pump(link, far_reader, writer, Mode.MUTE)

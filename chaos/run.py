@@ -1,7 +1,8 @@
-"""A round: the system is set up, loaded, traced, shaken, left in peace until it has drained, and held against the truth."""
+"""A round: the system is loaded, traced, shaken, left in peace until it has drained, and held against the truth."""
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 from chaos import balance, faults, plan
 from chaos.channel_api import ChannelApi
-from chaos.coverage import Coverage, Pair
+from chaos.coverage import Coverage, names_of, of_pipeline
 from chaos.desk import set_up
 from chaos.failpoints import pairs
 from chaos.load import Load
@@ -76,7 +77,8 @@ def run(options: Options, folder: Path, tell: Tell) -> Report:
                 _Round(options, machine, report, watch, tell).run()
         except (StoppedError, MachineError, DatabaseAwayError) as error:
             report.problems.append(f"the round did not come to its end: {error}")
-    report.ends = {f"{kind}, exit code {code}": n for (kind, code), n in sorted(machine.table.ends.items()) if code > -9}
+    ends = sorted(machine.table.ends.items())
+    report.ends = {f"{kind}, exit code {code}": n for (kind, code), n in ends if code != -signal.SIGKILL}
     return report
 
 
@@ -138,10 +140,12 @@ class _Round:
     def _find_pairs(self) -> None:
         self._pause(WARM_UP + self._options.trace)
         self._tracing = False
-        found = pairs(sorted(self._traces.iterdir()))
-        wanted = _drawn(found, self._options.seed, self._options.most_pairs)
-        self._coverage = Coverage(wanted, self._fired)
-        self._tell(f"{len(found)} pairs of adjacent side effects, {len(wanted)} of them to die between")
+        seen = pairs(sorted(self._traces.iterdir()))
+        required = [pair for pair in seen if of_pipeline(pair)]
+        if self._options.most_pairs is not None:
+            required = plan.drawn(self._options.seed, sorted(required), self._options.most_pairs)
+        self._coverage = Coverage(required, [pair for pair in seen if pair not in required], self._fired)
+        self._tell(f"{len(seen)} pairs of adjacent side effects, {len(required)} of them to die between")
 
     def _calm(self, storm: Storm) -> None:
         """From now on nobody is armed; whoever still is, or has a clock that is off, is started again."""
@@ -156,10 +160,13 @@ class _Round:
         lines = [Line(fault.name, fault.about, fault.fired) for fault in storm.faults]
         lines += [Line(fault.name, fault.about, 0, goal=None) for fault in storm.impossible]
         if self._coverage is not None:
-            covered, of = self._coverage.covered, len(self._coverage.pairs)
-            lines.append(Line("between-effects", "a crash between two adjacent side effects", self._coverage.fired, of))
-            lines.append(Line("pairs", "such pairs, of all that occur", covered, of))
-            self._report.missing_pairs = [f"{process}: {a} > {b}" for process, a, b in self._coverage.missing]
+            missing = self._coverage.missing
+            of = len(self._coverage.required)
+            about = "a crash between two adjacent side effects"
+            lines.append(Line("between-effects", about, self._coverage.fired))
+            lines.append(Line("pairs", f"of the {of} pairs where that is required", of - len(missing), of))
+            lines.append(Line("more-pairs", "pairs of other acts, and rare ones", 0, None))
+            self._report.missing_pairs = names_of(missing)
         return lines
 
     def _drain(self) -> None:
@@ -223,9 +230,3 @@ class _Round:
         if failed:
             raise failed[0]
         return done[0]
-
-
-def _drawn(found: list[Pair], seed: int, most: int | None) -> list[Pair]:
-    """The pairs to be covered, in an order that follows from the seed: neighbours are not tried one after the other."""
-    by_name = {"\t".join(pair): pair for pair in sorted(found)}
-    return [by_name[name] for name in plan.shuffled(seed, sorted(by_name))][:most]

@@ -154,7 +154,7 @@ class Table:
 
     def _again(self, entry: Entry) -> None:
         code = entry.process.exit_code()
-        if code is not None and entry.starts and entry.pid is not None:
+        if code is not None and entry.pid is not None:
             self.ends[entry.kind, code] += 1
             # What is left of its process group would work on beside its successor.
             entry.process.note_end(entry.process.state)
