@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 
 import structlog
 
@@ -159,7 +159,7 @@ def _without(aggregate: str, name: str, condition: str) -> None:
     texts = queries._read(aggregate)
     if condition not in texts[name]:
         raise ValueError(f"{aggregate}.{name} has no condition {condition!r}")
-    texts[name] = cast("LiteralString", texts[name].replace(condition, ""))
+    texts[name] = texts[name].replace(condition, "")
 
 
 MUTATIONS: Mapping[str, Callable[[], None]] = {

@@ -39,9 +39,9 @@ def prepare(process: str, environment: Mapping[str, str]) -> None:
 
         shift(float(offset))
     if environment.get("CHAOS_POISON") == "1":
-        from chaos import poison
+        from chaos import poisoned
 
-        poison.install()
+        poisoned.install()
     if mutation := environment.get("CHAOS_MUTATION"):
         from chaos.mutations import MUTATIONS
 
