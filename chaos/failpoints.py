@@ -102,12 +102,17 @@ class Track:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def pairs(traces: Iterable[Path]) -> list[tuple[str, str, str]]:
-    """What was seen, as (process, a, b); what is seen often comes first. Files that are not there are passed by."""
+def pairs(traces: Iterable[Path], at_least: int = 1) -> list[tuple[str, str, str]]:
+    """What was seen so often, as (process, a, b); what is seen often comes first. Files that are not there are passed by.
+
+    A process that was killed is counted by the power of two that it had come to.
+    """
     seen: Counter[tuple[str, str, str]] = Counter()
-    for process, before, after, _ in _lines(traces):
-        seen[process, before, after] += 1
-    return [pair for pair, _ in sorted(seen.items(), key=lambda entry: (-entry[1], entry[0]))]
+    for process, before, after, count in _lines(traces):
+        # The first line stands for one occurrence, the second for the second, the third for two more, and so on.
+        seen[process, before, after] += max(1, int(count) // 2)
+    often = [entry for entry in seen.items() if entry[1] >= at_least]
+    return [pair for pair, _ in sorted(often, key=lambda entry: (-entry[1], entry[0]))]
 
 
 def fired(files: Iterable[Path]) -> Counter[tuple[str, str, str]]:

@@ -1,8 +1,8 @@
 """The system under test: real servers, the network before them, and the real processes.
 
-    FOLDER/postgres/   PostgreSQL, on a small disk where one can be had
-    FOLDER/valkey/
-    FOLDER/logs/       what each process wrote
+FOLDER/postgres/   PostgreSQL, on a small disk where one can be had
+FOLDER/valkey/
+FOLDER/logs/       what each process wrote
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ The product's own code knows nothing of it.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 PROCESSES = ("web", "worker", "clock")
@@ -26,10 +26,23 @@ def main() -> None:
     if process not in PROCESSES:
         sys.exit(f"usage: python -m chaos.process {'|'.join(PROCESSES)} [arguments]")
     prepare(process, os.environ)
-    from cli.main import main as command
+    _command(process)()
 
-    sys.argv[0] = "openchannel"
-    command()
+
+def _command(process: str) -> Callable[[], None]:
+    """The command alone: the others would take most of a start, and processes are started hundreds of times."""
+    import typer
+
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    match process:
+        case "web":
+            from cli.web import web_command as command
+        case "worker":
+            from cli.worker import worker_command as command
+        case _:
+            from cli.clock import clock_command as command
+    app.command()(command)
+    return lambda: app(sys.argv[2:], prog_name=f"openchannel {process}")
 
 
 def prepare(process: str, environment: Mapping[str, str]) -> None:
@@ -38,7 +51,7 @@ def prepare(process: str, environment: Mapping[str, str]) -> None:
         from chaos.clock_offset import shift
 
         shift(float(offset))
-    if environment.get("CHAOS_POISON") == "1":
+    if environment.get("CHAOS_POISON") == "1" and process == "worker":
         from chaos import poisoned
 
         poisoned.install()
@@ -60,7 +73,8 @@ def prepare(process: str, environment: Mapping[str, str]) -> None:
                 trace=Path(trace) if trace else None,
                 kill_between=read_pairs(between or ""),
                 fired=Path(fired) if fired else None,
-            )
+            ),
+            [process],
         )
 
 

@@ -103,8 +103,7 @@ class Proxy:
         """What it does at present."""
         return self._mode
 
-    @property
-    def cut(self) -> bool:
+    def is_cut(self) -> bool:
         """Whether nobody comes through at all."""
         return self._mode is Mode.CUT
 
@@ -142,7 +141,7 @@ class Proxy:
             link.reset()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.cut:
+        if self.is_cut():
             self.touched += 1
             _reset(writer)
             return
@@ -151,12 +150,10 @@ class Proxy:
         except OSError:
             _reset(writer)
             return
-        if self.cut:  # meanwhile
-            _reset(writer)
-            _reset(far_writer)
-            return
         link = _Link(writer, far_writer)
         self._links.add(link)
+        if self.is_cut():  # meanwhile
+            link.reset()
         try:
             await asyncio.gather(
                 self._pump(link, reader, far_writer, Mode.DEAF), self._pump(link, far_reader, writer, Mode.MUTE)

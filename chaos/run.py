@@ -28,6 +28,8 @@ from crm_store.errors import DatabaseAwayError
 
 WARM_UP = 2.0
 """Seconds after the first message before anything is counted as a pair that occurs."""
+SEEN_OFTEN = 6
+"""A pair that occurred so often while nothing was wrong will occur again: somebody must die there. Others may."""
 SETTLED = 3
 """So many looks in a row must find everything done: a hint may be on its way."""
 LONGEST_DRAIN = 180.0
@@ -140,8 +142,9 @@ class _Round:
     def _find_pairs(self) -> None:
         self._pause(WARM_UP + self._options.trace)
         self._tracing = False
-        seen = pairs(sorted(self._traces.iterdir()))
-        required = [pair for pair in seen if of_pipeline(pair)]
+        traces = sorted(self._traces.iterdir())
+        seen = pairs(traces)
+        required = [pair for pair in pairs(traces, SEEN_OFTEN) if of_pipeline(pair)]
         if self._options.most_pairs is not None:
             required = plan.drawn(self._options.seed, sorted(required), self._options.most_pairs)
         self._coverage = Coverage(required, [pair for pair in seen if pair not in required], self._fired)
@@ -160,12 +163,13 @@ class _Round:
         lines = [Line(fault.name, fault.about, fault.fired) for fault in storm.faults]
         lines += [Line(fault.name, fault.about, 0, goal=None) for fault in storm.impossible]
         if self._coverage is not None:
-            missing = self._coverage.missing
-            of = len(self._coverage.required)
-            about = "a crash between two adjacent side effects"
-            lines.append(Line("between-effects", about, self._coverage.fired))
-            lines.append(Line("pairs", f"of the {of} pairs where that is required", of - len(missing), of))
-            lines.append(Line("more-pairs", "pairs of other acts, and rare ones", 0, None))
+            coverage, missing = self._coverage, self._coverage.missing
+            of = len(coverage.required)
+            met = of - len(missing)
+            lines.append(Line("between-effects", "a crash between two adjacent side effects", coverage.fired))
+            lines.append(Line("pairs", f"different pairs, of {of} of the pipeline that occur often", met, of))
+            more = len(coverage.covered) - met
+            lines.append(Line("more-pairs", f"of {len(coverage.others)} that are rare, or of operators' acts", more, 0))
             self._report.missing_pairs = names_of(missing)
         return lines
 
