@@ -103,7 +103,7 @@ class Track:
 
 
 def pairs(traces: Iterable[Path], at_least: int = 1) -> list[tuple[str, str, str]]:
-    """What was seen so often, as (process, a, b); what is seen often comes first. Files that are not there are passed by.
+    """What was seen so often, as (process, a, b), the most frequent first. Files that are not there are passed by.
 
     A process that was killed is counted by the power of two that it had come to.
     """

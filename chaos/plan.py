@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-KILL_GAP = (0.4, 1.8)
+KILL_GAP = (0.6, 3.0)
 """Seconds between two kills, at the least and at the most."""
 LULL = (0.5, 2.0)
 """Seconds between the end of a fault that lasts and the next one."""

@@ -7,10 +7,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+
+import psycopg
 
 from chaos import balance, faults, plan
 from chaos.channel_api import ChannelApi
@@ -30,6 +32,7 @@ WARM_UP = 2.0
 """Seconds after the first message before anything is counted as a pair that occurs."""
 SEEN_OFTEN = 6
 """A pair that occurred so often while nothing was wrong will occur again: somebody must die there. Others may."""
+TELL_EVERY = 15.0
 SETTLED = 3
 """So many looks in a row must find everything done: a hint may be on its way."""
 LONGEST_DRAIN = 180.0
@@ -176,10 +179,15 @@ class _Round:
     def _drain(self) -> None:
         """Wait until everything has come to rest."""
         began, quiet, waits = time.monotonic(), 0, ""
+        told_at = began + TELL_EVERY
         while quiet < SETTLED:
             if time.monotonic() - began > LONGEST_DRAIN:
                 self._report.problems.append(f"after {LONGEST_DRAIN:.0f} s not drained: {waits}")
                 return
+            if time.monotonic() > told_at:
+                told_at += TELL_EVERY
+                self._tell(f"still waiting: {waits}")
+                self._let_pauses_pass()
             self._pause(0.5)
             try:
                 waits = balance.drained(self._machine.database_url)
@@ -188,6 +196,13 @@ class _Round:
             quiet = 0 if waits else quiet + 1
         self._report.drained_after = time.monotonic() - began
         self._tell(f"drained after {self._report.drained_after:.0f} s")
+
+    def _let_pauses_pass(self) -> None:
+        """As if the minutes had passed after which a channel that has often failed is called again."""
+        with suppress(psycopg.Error):
+            self._machine.ask(
+                "UPDATE outbox SET due_at = now() WHERE state = 'pending' AND due_at > now() + interval '10 seconds'"
+            )
 
     def _verdict(self, record: Record, api: ChannelApi, people: People, storm: Storm) -> None:
         report = self._report
