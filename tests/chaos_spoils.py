@@ -1,4 +1,4 @@
-"""What the load, the people and the receiver may know otherwise than the database: how, and what the verdict must say."""
+"""What load, people and receiver may know otherwise than the database: how, and what the verdict must say of it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
