@@ -14,7 +14,7 @@ from chaos.table import Entry, Table
 Pair = tuple[str, str, str]
 """Process (web, worker, clock), and the side effects between which it dies."""
 
-PATIENCE = 12.0
+PATIENCE = 10.0
 """Seconds after which a process that has come to none of its pairs is given others."""
 
 ARMED_AT_ONCE = {"web": 1, "worker": 2, "delivery": 1, "clock": 1}

@@ -65,7 +65,7 @@ class Options:
     @property
     def limit(self) -> float:
         """Seconds for the whole round."""
-        return self.longest + self.trace + LONGEST_DRAIN + 240
+        return 2 * self.longest + self.trace + LONGEST_DRAIN + 240
 
 
 def run(options: Options, folder: Path, tell: Tell) -> Report:
@@ -116,8 +116,9 @@ class _Round:
             load.start()
             people.start()
             if self._tracing:
-                self._find_pairs()
-                storm.coverage = self._coverage
+                self._coverage = self._find_pairs()
+                storm.cover(self._coverage, options.longest)
+                self._tell(f"{len(self._coverage.covered)} pairs are met, {len(self._coverage.missing)} missed")
             storm.rage(options.seconds, options.kills, options.longest)
             self._tell(f"{storm.kills:,} kills; now everything is left in peace")
             self._calm(storm)
@@ -142,7 +143,8 @@ class _Round:
             given.update(self._coverage.environment(name, kind))
         return given
 
-    def _find_pairs(self) -> None:
+    def _find_pairs(self) -> Coverage:
+        """Let the system work in peace for a while, and look where it could die."""
         self._pause(WARM_UP + self._options.trace)
         self._tracing = False
         traces = sorted(self._traces.iterdir())
@@ -150,8 +152,8 @@ class _Round:
         required = [pair for pair in pairs(traces, SEEN_OFTEN) if of_pipeline(pair)]
         if self._options.most_pairs is not None:
             required = plan.drawn(self._options.seed, sorted(required), self._options.most_pairs)
-        self._coverage = Coverage(required, [pair for pair in seen if pair not in required], self._fired)
         self._tell(f"{len(seen)} pairs of adjacent side effects, {len(required)} of them to die between")
+        return Coverage(required, [pair for pair in seen if pair not in required], self._fired)
 
     def _calm(self, storm: Storm) -> None:
         """From now on nobody is armed; whoever still is, or has a clock that is off, is started again."""

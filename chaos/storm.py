@@ -1,4 +1,4 @@
-"""The storm: kills and faults that last at the moments of the plan, and crashes between side effects, until enough."""
+"""What happens to the system: crashes between side effects, then the storm of kills and faults that the plan has."""
 
 from __future__ import annotations
 
@@ -49,6 +49,18 @@ class Storm:
         backends = sum(fault.fired for fault in self.faults if isinstance(fault, KillBackend))
         return self._stage.machine.table.kills + backends + (self.coverage.fired if self.coverage else 0)
 
+    def cover(self, coverage: Coverage, longest: float) -> None:
+        """Nothing but crashes between side effects, until one has happened between each pair where that is required.
+
+        longest: seconds after which the rest is left to chance. Raises StoppedError.
+        """
+        self.coverage = coverage
+        began = time.monotonic()
+        while coverage.missing and time.monotonic() - began < longest:
+            self._watch.check()
+            coverage.look(self._stage.machine.table)
+            self._stage.machine.pause(LOOK)
+
     def rage(self, seconds: float, kills: int, longest: float) -> None:
         """Until all has happened that is to happen; at the end everything is healed.
 
@@ -58,7 +70,6 @@ class Storm:
         began = time.monotonic()
         machine = self._stage.machine
         strokes, spells = _Turn(self._kills, began), _Turn(self._spells, began)
-        look_at = began
         try:
             while not self._enough(time.monotonic() - began, seconds, kills):
                 self._watch.check()
@@ -69,9 +80,6 @@ class Storm:
                     stroke = strokes.take(now)
                     self._by_name[stroke.fault].begin(self._stage, stroke.draw)
                 self._lasting_faults(spells, now)
-                if self.coverage is not None and now >= look_at:
-                    look_at = now + LOOK
-                    self.coverage.look(machine.table)
                 machine.pause(TICK)
         finally:
             self.heal()
@@ -100,7 +108,7 @@ class Storm:
     def _enough(self, lasted: float, seconds: float, kills: int) -> bool:
         if lasted < seconds or self._lasting is not None or self.kills < kills:
             return False
-        return all(fault.fired for fault in self.faults) and not (self.coverage and self.coverage.missing)
+        return all(fault.fired for fault in self.faults)
 
 
 class _Turn:
