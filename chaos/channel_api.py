@@ -6,6 +6,7 @@ It remembers every delivery by its `webhook-id`: a receiver that does so has eac
 import hashlib
 import hmac
 import json
+import sys
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -50,6 +51,15 @@ class Arrival:
     changed: bool = False
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Callers that were killed in the middle of a call are what it is there for; all else is told."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 class ChannelApi:
     """On 127.0.0.1 and a free port, in threads of its own. Use it as a context, or `start` and `stop` it.
 
@@ -65,8 +75,7 @@ class ChannelApi:
         self._mode = Mode.OK
         self._over = Event()
         self._lock = Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = Thread(target=self._server.serve_forever, name="channel-api", daemon=True)
 
     @property
