@@ -16,6 +16,7 @@ import psycopg
 
 from chaos import balance, faults, plan
 from chaos.channel_api import ChannelApi
+from chaos.conversations import Planted
 from chaos.coverage import Coverage, names_of, of_pipeline
 from chaos.desk import set_up
 from chaos.failpoints import pairs
@@ -49,6 +50,7 @@ class Options:
     longest: seconds after which the storm ends whatever is missing. names: of the faults, all if empty. rate: messages
     per second. trace: seconds in which the pairs of side effects are found out; 0 leaves crashes between them out.
     most_pairs: so many of them are to be covered, drawn by the seed; None: all. mutation: see `chaos.mutations`.
+    planted: how much poison.
     """
 
     seed: int = 1
@@ -60,6 +62,7 @@ class Options:
     trace: float = 20.0
     most_pairs: int | None = None
     mutation: str = ""
+    planted: Planted = field(default_factory=Planted)
     layout: Layout = field(default_factory=lambda: Layout(disk=1024))
 
     @property
@@ -111,7 +114,7 @@ class _Round:
             machine.table.dress(lambda name: self._environment(stage, name))
             machine.start()
             self._tell(f"{len(list(machine.table))} processes are up, {options.rate:g} messages/s")
-            load = Load(desk, machine.web_urls, options.seed, options.rate)
+            load = Load(desk, machine.web_urls, options.seed, options.rate, options.planted)
             people = People(desk, machine.web_urls, options.seed)
             load.start()
             people.start()
