@@ -14,8 +14,8 @@ from chaos.table import Entry, Table
 Pair = tuple[str, str, str]
 """Process (web, worker, clock), and the side effects between which it dies."""
 
-PATIENCE = 10.0
-"""Seconds after which a process that has come to none of its pairs is given others."""
+PATIENCE = {"web": 12.0, "worker": 12.0, "delivery": 12.0, "clock": 30.0}
+"""Seconds after which a process of a kind that has come to none of its pairs is given others. Clocks take their time."""
 
 ARMED_AT_ONCE = {"web": 1, "worker": 2, "delivery": 1, "clock": 1}
 """Processes of a kind that are told to die at the same time, each in another step.
@@ -52,11 +52,16 @@ class Coverage:
     def __init__(self, required: Iterable[Pair], others: Iterable[Pair], fired_file: Path) -> None:
         """required: what is to be covered. others: what is, if it comes to pass meanwhile."""
         self.required = tuple(required)
-        self.others = tuple(others)
+        self.others: tuple[Pair, ...] = ()
+        self.learn(others)
         self._fired_file = fired_file
         self._armed: dict[str, _Armed] = {}
         self._turns: Counter[tuple[str, str]] = Counter()
         self._fired: Counter[Pair] = Counter()
+
+    def learn(self, pairs: Iterable[Pair]) -> None:
+        """These occur too, when something is wrong perhaps."""
+        self.others = tuple(dict.fromkeys((*self.others, *(pair for pair in pairs if pair not in self.required))))
 
     @property
     def fired(self) -> int:
@@ -97,7 +102,7 @@ class Coverage:
         self._read()
         for name, armed in list(self._armed.items()):
             entry = table[name]
-            if entry.alive and not entry.stopped and time.monotonic() - armed.since > PATIENCE:
+            if entry.alive and not entry.stopped and time.monotonic() - armed.since > PATIENCE[armed.kind]:
                 table.kill(entry)
         for kind, most in ARMED_AT_ONCE.items():
             self._arm_another(table, kind, most)

@@ -100,7 +100,6 @@ class _Round:
         self._began = time.monotonic()
         self._traces = machine.folder / "traces"
         self._fired = machine.folder / "fired"
-        self._tracing = options.trace > 0
         self._coverage: Coverage | None = None
 
     def run(self) -> None:
@@ -110,18 +109,22 @@ class _Round:
             desk = set_up(machine.database_url, machine.secret_key, api.url)
             stage = Stage(machine, api)
             storm = Storm(stage, faults.chosen(options.names), options.seed, self._watch)
+            stack.callback(self._note, storm)
             self._traces.mkdir()
             machine.table.dress(lambda name: self._environment(stage, name))
             machine.start()
             self._tell(f"{len(list(machine.table))} processes are up, {options.rate:g} messages/s")
-            load = Load(desk, machine.web_urls, options.seed, options.rate, options.planted)
+            # While it is found out what occurs, nothing is wrong.
+            calm = WARM_UP + options.trace if options.trace else 0.0
+            load = Load(desk, machine.web_urls, options.seed, options.rate, options.planted, calm)
             people = People(desk, machine.web_urls, options.seed)
             load.start()
             people.start()
-            if self._tracing:
+            if options.trace:
                 self._coverage = self._find_pairs()
                 storm.cover(self._coverage, options.longest)
                 self._tell(f"{len(self._coverage.covered)} pairs are met, {len(self._coverage.missing)} missed")
+                storm.each_while = self._learn
             storm.rage(options.seconds, options.kills, options.longest)
             self._tell(f"{storm.kills:,} kills; now everything is left in peace")
             self._calm(storm)
@@ -140,7 +143,7 @@ class _Round:
             given["CHAOS_MUTATION"] = self._options.mutation
         if name in stage.offsets:
             given["CHAOS_CLOCK_OFFSET"] = str(stage.offsets[name])
-        if self._tracing:
+        if self._options.trace:
             given["CHAOS_TRACE"] = str(self._traces / name)
         if self._coverage is not None:
             given.update(self._coverage.environment(name, kind))
@@ -149,7 +152,6 @@ class _Round:
     def _find_pairs(self) -> Coverage:
         """Let the system work in peace for a while, and look where it could die."""
         self._pause(WARM_UP + self._options.trace)
-        self._tracing = False
         traces = sorted(self._traces.iterdir())
         seen = pairs(traces)
         required = [pair for pair in pairs(traces, SEEN_OFTEN) if of_pipeline(pair)]
@@ -158,14 +160,25 @@ class _Round:
         self._tell(f"{len(seen)} pairs of adjacent side effects, {len(required)} of them to die between")
         return Coverage(required, [pair for pair in seen if pair not in required], self._fired)
 
+    def _learn(self) -> None:
+        """What occurs when something is wrong is found out while it is."""
+        if self._coverage is not None:
+            self._coverage.learn(pairs(sorted(self._traces.iterdir())))
+
     def _calm(self, storm: Storm) -> None:
         """From now on nobody is armed; whoever still is, or has a clock that is off, is started again."""
-        self._report.lines = self._lines(storm)
-        self._report.kills = storm.kills
+        self._note(storm)
         self._coverage = None
         for entry in self._machine.table:
             if entry.given.keys() & {"CHAOS_KILL_BETWEEN", "CHAOS_CLOCK_OFFSET"}:
                 self._machine.table.kill(entry)
+
+    def _note(self, storm: Storm) -> None:
+        """What has happened so far, also if it comes to no end."""
+        self._report.kills = storm.kills
+        self._report.seconds = time.monotonic() - self._began
+        if not self._report.lines:
+            self._report.lines = self._lines(storm)
 
     def _lines(self, storm: Storm) -> list[Line]:
         lines = [Line(fault.name, fault.about, fault.fired) for fault in storm.faults]
@@ -227,8 +240,6 @@ class _Round:
             "acts of operators": len(people.acts),
             "answers that the channel's API took": len(api.arrivals),
         }
-        report.seconds = time.monotonic() - self._began
-        report.kills = storm.kills
 
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from chaos import plan
@@ -18,6 +18,7 @@ from chaos.watch import Watch
 TICK = 0.05
 LOOK = 0.4
 """Seconds between two looks at who has died where."""
+WHILE = 15.0
 
 
 @dataclass(slots=True)
@@ -42,6 +43,8 @@ class Storm:
         self._kills = plan.kills(seed, {fault.name: fault.weight for fault in self.faults if fault.lasts is None})
         self._spells = plan.spells(seed, {fault.name: fault.lasts for fault in self.faults if fault.lasts})
         self._lasting: Fault | None = None
+        self.each_while: Callable[[], None] = lambda: None
+        """Called every WHILE seconds of the storm."""
 
     @property
     def kills(self) -> int:
@@ -69,7 +72,7 @@ class Storm:
         """
         began = time.monotonic()
         machine = self._stage.machine
-        strokes, spells = _Turn(self._kills, began), _Turn(self._spells, began)
+        strokes, spells, look_at = _Turn(self._kills, began), _Turn(self._spells, began), began
         try:
             while not self._enough(time.monotonic() - began, seconds, kills):
                 self._watch.check()
@@ -80,6 +83,9 @@ class Storm:
                     stroke = strokes.take(now)
                     self._by_name[stroke.fault].begin(self._stage, stroke.draw)
                 self._lasting_faults(spells, now)
+                if now >= look_at:
+                    look_at = now + WHILE
+                    self.each_while()
                 machine.pause(TICK)
         finally:
             self.heal()
@@ -108,7 +114,7 @@ class Storm:
     def _enough(self, lasted: float, seconds: float, kills: int) -> bool:
         if lasted < seconds or self._lasting is not None or self.kills < kills:
             return False
-        return all(fault.fired for fault in self.faults)
+        return all(fault.fired for fault in self.faults) and not (self.coverage and self.coverage.missing)
 
 
 class _Turn:
