@@ -15,7 +15,7 @@ Pair = tuple[str, str, str]
 """Process (web, worker, clock), and the side effects between which it dies."""
 
 PATIENCE = {"web": 12.0, "worker": 12.0, "delivery": 12.0, "clock": 30.0}
-"""Seconds after which a process of a kind that has come to none of its pairs is given others. Clocks take their time."""
+"""Seconds after which a process that has come to none of its pairs is given others, by its kind."""
 
 ARMED_AT_ONCE = {"web": 1, "worker": 2, "delivery": 1, "clock": 1}
 """Processes of a kind that are told to die at the same time, each in another step.

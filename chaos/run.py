@@ -131,7 +131,7 @@ class _Round:
             self._in_background(load.stop)
             self._in_background(people.stop)
             self._drain()
-            self._verdict(load.record, api, people, storm)
+            self._verdict(load.record, api, people)
 
     def _environment(self, stage: Stage, name: str) -> Mapping[str, str]:
         """What a process of the product is started with, besides its settings; servers get nothing."""
@@ -222,7 +222,7 @@ class _Round:
                 "UPDATE outbox SET due_at = now() WHERE state = 'pending' AND due_at > now() + interval '10 seconds'"
             )
 
-    def _verdict(self, record: Record, api: ChannelApi, people: People, storm: Storm) -> None:
+    def _verdict(self, record: Record, api: ChannelApi, people: People) -> None:
         report = self._report
         report.problems += balance.problems(self._machine.database_url, record, api, people.acts)
         sendings = record.sendings
