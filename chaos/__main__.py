@@ -65,7 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same plan of faults")
     parser.add_argument("--kills", type=int, default=100, help="at the least, of all kinds")
-    parser.add_argument("--seconds", type=float, default=120.0, help="for which the storm lasts at the least")
+    parser.add_argument("--seconds", type=float, default=90.0, help="for which the storm lasts at the least")
     parser.add_argument("--longest", type=float, help="seconds after which it ends, whatever has not happened yet")
     parser.add_argument("--faults", type=_faults, default=(), help="comma-separated; all if not given")
     parser.add_argument("--rate", type=float, default=40.0, help="new messages per second")

@@ -17,12 +17,13 @@ Pair = tuple[str, str, str]
 PATIENCE = {"web": 12.0, "worker": 12.0, "delivery": 12.0, "clock": 30.0}
 """Seconds after which a process that has come to none of its pairs is given others, by its kind."""
 
-ARMED_AT_ONCE = {"web": 1, "worker": 2, "delivery": 1, "clock": 1}
-"""Processes of a kind that are told to die at the same time, each in another step.
+ARMED_AT_ONCE = {"web": 1, "worker": 3, "delivery": 1, "clock": 1}
+"""Processes of a kind that are told to die at the same time, each in another step as long as there are several.
 
-Whoever dies alone with an item has it counted, and three times make a dead letter: so the next one who takes it must be
-able to live.
+Whoever dies alone with an item has it counted, and three times make a dead letter: so one worker must be able to live,
+and at most IN_ONE_STEP may die in the same one.
 """
+IN_ONE_STEP = 2
 
 PROCESS_OF_KIND = {"web": "web", "worker": "worker", "delivery": "worker", "clock": "clock"}
 DELIVER = "deliver"
@@ -52,6 +53,8 @@ class Coverage:
     def __init__(self, required: Iterable[Pair], others: Iterable[Pair], fired_file: Path) -> None:
         """required: what is to be covered. others: what is, if it comes to pass meanwhile."""
         self.required = tuple(required)
+        self.only_required = True
+        """Whether nobody is told to die where nothing is required, and all hurry; else it is left to chance."""
         self.others: tuple[Pair, ...] = ()
         self.learn(others)
         self._fired_file = fired_file
@@ -82,14 +85,18 @@ class Coverage:
         """For the next start of a process: where it dies, if it is to."""
         self._armed.pop(name, None)
         self._read()
-        armed = [one for one in self._armed.values() if one.kind == kind]
-        by_scope = self._open(kind)
-        for one in armed:
-            by_scope.pop(one.scope, None)
-        if len(armed) >= ARMED_AT_ONCE[kind] or not by_scope:
+        armed = Counter(one.scope for one in self._armed.values() if one.kind == kind)
+        by_scope = {
+            scope: pairs
+            for scope, pairs in self._open(kind).items()
+            if armed[scope] < IN_ONE_STEP and (self._requires(pairs) or not self.only_required)
+        }
+        if armed.total() >= ARMED_AT_ONCE[kind] or not by_scope:
             return {}
         # Steps take turns; those where something is required come first.
-        scope = min(by_scope, key=lambda scope: (not self._requires(by_scope[scope]), self._turns[kind, scope]))
+        scope = min(
+            by_scope, key=lambda scope: (armed[scope], not self._requires(by_scope[scope]), self._turns[kind, scope])
+        )
         self._turns[kind, scope] += 1
         self._armed[name] = _Armed(kind, scope, time.monotonic())
         return {

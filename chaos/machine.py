@@ -80,7 +80,7 @@ class Layout:
     """How many processes of each kind. disk: megabytes of the small disk under PostgreSQL, 0 for none."""
 
     webs: int = 2
-    workers: int = 3
+    workers: int = 4
     deliveries: int = 1
     clocks: int = 2
     disk: int = 0

@@ -31,7 +31,7 @@ from crm_store.errors import DatabaseAwayError
 
 WARM_UP = 2.0
 """Seconds after the first message before anything is counted as a pair that occurs."""
-SEEN_OFTEN = 6
+SEEN_OFTEN = 20
 """A pair that occurred so often while nothing was wrong will occur again: somebody must die there. Others may."""
 TELL_EVERY = 15.0
 SETTLED = 3

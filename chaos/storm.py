@@ -63,6 +63,7 @@ class Storm:
             self._watch.check()
             coverage.look(self._stage.machine.table)
             self._stage.machine.pause(LOOK)
+        coverage.only_required = False
 
     def rage(self, seconds: float, kills: int, longest: float) -> None:
         """Until all has happened that is to happen; at the end everything is healed.
