@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from chaos import faults
+from chaos.conversations import Planted
 from chaos.machine import Layout
 from chaos.run import Options, run
 from config.logging import configure_logging
@@ -35,6 +36,7 @@ def main() -> None:
         trace=given.trace,
         most_pairs=given.pairs,
         mutation=given.mutation,
+        planted=given.poison,
         layout=Layout(disk=SMALL_DISK if not given.faults or "full-disk" in given.faults else 0),
     )
     folder = Path(tempfile.mkdtemp(prefix="openchannel-chaos-"))
@@ -63,12 +65,13 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same plan of faults")
     parser.add_argument("--kills", type=int, default=100, help="at the least, of all kinds")
-    parser.add_argument("--seconds", type=float, default=120.0, help="for which the storm lasts at the least")
+    parser.add_argument("--seconds", type=float, default=90.0, help="for which the storm lasts at the least")
     parser.add_argument("--longest", type=float, help="seconds after which it ends, whatever has not happened yet")
     parser.add_argument("--faults", type=_faults, default=(), help="comma-separated; all if not given")
     parser.add_argument("--rate", type=float, default=40.0, help="new messages per second")
     parser.add_argument("--trace", type=float, default=20.0, help="seconds; 0: no crashes between side effects")
     parser.add_argument("--pairs", type=int, help="cover so many pairs of side effects, drawn by the seed")
+    parser.add_argument("--poison", type=_planted, default=Planted(), help="that raises, kills, is unreadable: 4,4,5")
     parser.add_argument("--mutation", default="", help="break a guarantee on purpose: a name of chaos.mutations")
     parser.add_argument("--out", type=Path, help="folder in which a report of what balances is kept")
     return parser.parse_args()
@@ -81,6 +84,14 @@ def _faults(value: str) -> tuple[str, ...]:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return names
+
+
+def _planted(value: str) -> Planted:
+    try:
+        raises, kills, unreadable = map(int, value.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{value!r} is not three numbers, as in 4,4,5") from None
+    return Planted(raises, kills, unreadable)
 
 
 def _apart(folder: Path) -> None:

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 from chaos.channel_api import ChannelApi
-from chaos.checks import histories, inbox
+from chaos.checks import answers, cards, dialogs, histories, inbox
 from chaos.checks.seen import read, rows_of, snapshot
 from chaos.people import Act
 from chaos.record import Record
+from crm_store.database import Connection
+
+LATEST = 30.0
+"""Seconds after which a due timer counts as lost: the clocks have had time enough."""
 
 _WAITS = {
     "items of the inbox are pending": "SELECT count(*) FROM inbox_state WHERE stage < 'done'",
@@ -22,8 +26,13 @@ def drained(database_url: str) -> str:
     Raises DatabaseAwayError.
     """
     with snapshot(database_url) as connection:
-        rows = rows_of(connection)
-        waits = {what: rows(query)[0][0] for what, query in _WAITS.items()}
+        return drained_in(connection)
+
+
+def drained_in(connection: Connection) -> str:
+    """The same, in the snapshot that a connection has."""
+    rows = rows_of(connection)
+    waits = {what: rows(query)[0][0] for what, query in _WAITS.items()}
     return ", ".join(f"{n} {what}" for what, n in waits.items() if n)
 
 
@@ -33,14 +42,27 @@ def problems(database_url: str, record: Record, api: ChannelApi, acts: Sequence[
     record: of the load. api: the receiver of answers. acts: of the people. Raises DatabaseAwayError.
     """
     with snapshot(database_url) as connection:
-        seen = read(connection)
-    acknowledged = sum(act.acknowledged for act in acts)
-    arrived = len(api.arrivals)
+        return problems_in(connection, record, api, acts)
+
+
+def problems_in(connection: Connection, record: Record, api: ChannelApi, acts: Sequence[Act] = ()) -> list[str]:
+    """The same, in the snapshot that a connection has."""
+    seen, rows = read(connection), rows_of(connection)
+    written = answers.read(rows)
     return [
-        *([] if arrived or not acknowledged else ["no answer has arrived"]),
         *inbox.ledger(seen),
         *inbox.accepted(seen, record),
         *inbox.dead(seen, record),
         *histories.once(seen, record),
         *histories.order(seen, record),
+        *cards.broken(rows),
+        *cards.as_the_oracle_says(seen, record),
+        *dialogs.broken(rows),
+        *dialogs.missing_clocks(rows),
+        *dialogs.overdue(rows, LATEST),
+        *answers.without_message(rows),
+        *answers.acknowledged(written, acts),
+        *answers.done_once(acts, rows),
+        *answers.sent(written, api),
+        *answers.in_order(written, api),
     ]

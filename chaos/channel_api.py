@@ -50,6 +50,15 @@ class Arrival:
     changed: bool = False
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    """Connections that may wait to be accepted; the five of the base class make callers wait for seconds."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A caller that was killed in the middle of it is no news; a defect of ours would show in the verdict."""
+
+
 class ChannelApi:
     """On 127.0.0.1 and a free port, in threads of its own. Use it as a context, or `start` and `stop` it.
 
@@ -65,8 +74,7 @@ class ChannelApi:
         self._mode = Mode.OK
         self._over = Event()
         self._lock = Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = Thread(target=self._server.serve_forever, name="channel-api", daemon=True)
 
     @property

@@ -36,10 +36,14 @@ DETAILS: Sequence[tuple[float, tuple[IdentifierKind, ...]]] = (
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """How many messages of each kind of poison are sent: half of them alone, half amid innocent ones."""
+    """How many messages of each kind of poison are sent: half of them alone, half amid innocent ones.
+
+    What kills is found by halving a batch until it is alone, and is dead after three deaths more: each costs some ten
+    workers.
+    """
 
     raises: int = 4
-    kills: int = 4
+    kills: int = 2
     unreadable: int = 5
 
 

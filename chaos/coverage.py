@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,36 +14,57 @@ from chaos.table import Entry, Table
 Pair = tuple[str, str, str]
 """Process (web, worker, clock), and the side effects between which it dies."""
 
-PATIENCE = 10.0
-"""Seconds after which a process that has not come to its pair is given another one."""
+PATIENCE = {"web": 12.0, "worker": 12.0, "delivery": 12.0, "clock": 30.0}
+"""Seconds after which a process that has come to none of its pairs is given others, by its kind."""
 
-ARMED_AT_ONCE = {"web": 1, "worker": 2, "delivery": 1, "clock": 1}
-"""Processes of a kind that are told to die at the same time: the others go on with the work.
+ARMED_AT_ONCE = {"web": 1, "worker": 3, "delivery": 1, "clock": 1}
+"""Processes of a kind that are told to die at the same time, each in another step as long as there are several.
 
-Whoever dies alone with an item has it counted (three times make a dead letter), so the next of its kind must be able to
-live.
+Whoever dies alone with an item has it counted, and three times make a dead letter: so one worker must be able to live,
+and at most IN_ONE_STEP may die in the same one.
 """
+IN_ONE_STEP = 2
 
 PROCESS_OF_KIND = {"web": "web", "worker": "worker", "delivery": "worker", "clock": "clock"}
-DELIVER = "deliver/"
+DELIVER = "deliver"
+ACCEPT = "accept"
 
 
 @dataclass(frozen=True, slots=True)
 class _Armed:
-    pair: Pair
+    kind: str
+    scope: str
     since: float
+
+
+def scope_of(pair: Pair) -> str:
+    """The step, the act, or the part of a clock's tick in which a pair is."""
+    return pair[2].partition("/")[0]
+
+
+def of_pipeline(pair: Pair) -> bool:
+    """Whether it is of the pipeline, from accepting to delivery and its clocks; if not, it is of an operator's act."""
+    return pair[0] != "web" or scope_of(pair) == ACCEPT
 
 
 class Coverage:
     """Which pairs are still to be had, and who is armed with which."""
 
-    def __init__(self, pairs: Sequence[Pair], fired_file: Path) -> None:
-        """pairs: what is to be covered, in the order of trying."""
-        self.pairs = tuple(pairs)
+    def __init__(self, required: Iterable[Pair], others: Iterable[Pair], fired_file: Path) -> None:
+        """required: what is to be covered. others: what is, if it comes to pass meanwhile."""
+        self.required = tuple(required)
+        self.only_required = True
+        """Whether nobody is told to die where nothing is required, and all hurry; else it is left to chance."""
+        self.others: tuple[Pair, ...] = ()
+        self.learn(others)
         self._fired_file = fired_file
         self._armed: dict[str, _Armed] = {}
-        self._tries: Counter[Pair] = Counter()
+        self._turns: Counter[tuple[str, str]] = Counter()
         self._fired: Counter[Pair] = Counter()
+
+    def learn(self, pairs: Iterable[Pair]) -> None:
+        """These occur too, when something is wrong perhaps."""
+        self.others = tuple(dict.fromkeys((*self.others, *(pair for pair in pairs if pair not in self.required))))
 
     @property
     def fired(self) -> int:
@@ -52,68 +73,79 @@ class Coverage:
 
     @property
     def missing(self) -> list[Pair]:
-        """Where nobody has died yet."""
-        return [pair for pair in self.pairs if not self._fired[pair]]
+        """Where somebody has to die, and nobody has yet."""
+        return [pair for pair in self.required if not self._fired[pair]]
 
     @property
-    def covered(self) -> int:
-        """Pairs between which a process has died."""
-        return len(self.pairs) - len(self.missing)
+    def covered(self) -> list[Pair]:
+        """Where somebody has died, whether he had to or not."""
+        return list(self._fired)
 
     def environment(self, name: str, kind: str) -> Mapping[str, str]:
         """For the next start of a process: where it dies, if it is to."""
         self._armed.pop(name, None)
         self._read()
-        pair = self._next(kind)
-        if pair is None:
+        armed = Counter(one.scope for one in self._armed.values() if one.kind == kind)
+        by_scope = {
+            scope: pairs
+            for scope, pairs in self._open(kind).items()
+            if armed[scope] < IN_ONE_STEP and (self._requires(pairs) or not self.only_required)
+        }
+        if armed.total() >= ARMED_AT_ONCE[kind] or not by_scope:
             return {}
-        self._armed[name] = _Armed(pair, time.monotonic())
-        self._tries[pair] += 1
-        return {"CHAOS_KILL_BETWEEN": f"{pair[1]}>{pair[2]}", "CHAOS_FIRED": str(self._fired_file)}
+        # Steps take turns; those where something is required come first.
+        scope = min(
+            by_scope, key=lambda scope: (armed[scope], not self._requires(by_scope[scope]), self._turns[kind, scope])
+        )
+        self._turns[kind, scope] += 1
+        self._armed[name] = _Armed(kind, scope, time.monotonic())
+        return {
+            "CHAOS_KILL_BETWEEN": " ".join(f"{before}>{after}" for _, before, after in by_scope[scope]),
+            "CHAOS_FIRED": str(self._fired_file),
+        }
 
     def look(self, table: Table) -> None:
-        """See who has died; whoever waits in vain, or for what was met elsewhere, is killed and comes again."""
+        """See who has died; whoever waits in vain is killed, and comes again with something else."""
         self._read()
         for name, armed in list(self._armed.items()):
             entry = table[name]
-            late = time.monotonic() - armed.since > PATIENCE
-            if entry.alive and not entry.stopped and (late or self._fired[armed.pair]):
+            if entry.alive and not entry.stopped and time.monotonic() - armed.since > PATIENCE[armed.kind]:
                 table.kill(entry)
-        for kind in ARMED_AT_ONCE:
-            self._arm_another(table, kind)
+        for kind, most in ARMED_AT_ONCE.items():
+            self._arm_another(table, kind, most)
 
-    def _arm_another(self, table: Table, kind: str) -> None:
+    def _arm_another(self, table: Table, kind: str, most: int) -> None:
         """Where fewer are armed than may be, the one that has run longest is started again."""
         entries = [entry for entry in table if entry.kind == kind]
         armed = [entry for entry in entries if entry.name in self._armed]
-        if len(armed) >= ARMED_AT_ONCE[kind] or not any(self._of(kind, pair) for pair in self.missing):
+        if len(armed) >= most or not self._requires(pair for pairs in self._open(kind).values() for pair in pairs):
             return
         free = [entry for entry in entries if entry not in armed and entry.alive and not entry.stopped]
         if free and all(entry.alive for entry in entries):
             table.kill(max(free, key=_age))
 
-    def _next(self, kind: str) -> Pair | None:
-        """The pair that was tried least, of a step in which nobody else of this kind is armed."""
-        taken = [armed.pair for armed in self._armed.values()]
-        if sum(self._of(kind, pair) for pair in taken) >= ARMED_AT_ONCE[kind]:
-            return None
-        scopes = {_scope(pair) for pair in taken if pair[0] == PROCESS_OF_KIND[kind]}
-        open_pairs = [pair for pair in self.missing if self._of(kind, pair) and _scope(pair) not in scopes]
-        return min(open_pairs, key=lambda pair: self._tries[pair], default=None)
+    def _open(self, kind: str) -> dict[str, list[Pair]]:
+        """Pairs that nobody has died between yet and that processes of this kind come past, by scope."""
+        found: dict[str, list[Pair]] = {}
+        for pair in (*self.required, *self.others):
+            if pair[0] == PROCESS_OF_KIND[kind] and not self._fired[pair]:
+                scope = scope_of(pair)
+                if kind in ("web", "clock") or (kind == "delivery") is (scope == DELIVER):
+                    found.setdefault(scope, []).append(pair)
+        return found
 
-    def _of(self, kind: str, pair: Pair) -> bool:
-        """Whether a process of this kind comes past this pair."""
-        if pair[0] != PROCESS_OF_KIND[kind]:
-            return False
-        return kind not in ("worker", "delivery") or (kind == "delivery") is pair[2].startswith(DELIVER)
+    def _requires(self, pairs: Iterable[Pair]) -> bool:
+        required = set(self.required)
+        return any(pair in required for pair in pairs)
 
     def _read(self) -> None:
         self._fired = failpoints.fired([self._fired_file])
 
 
-def _scope(pair: Pair) -> str:
-    return pair[2].partition("/")[0]
-
-
 def _age(entry: Entry) -> float:
     return entry.process.age()
+
+
+def names_of(pairs: Sequence[Pair]) -> list[str]:
+    """For a report."""
+    return [f"{process}: {before} > {after}" for process, before, after in pairs]

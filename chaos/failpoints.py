@@ -19,12 +19,15 @@ START = "start"
 Pair = tuple[str, str]
 
 
-def read_pair(text: str) -> Pair:
-    """The pair of `a>b`. Raises ValueError."""
-    before, separator, after = text.partition(">")
-    if not (before and separator and after):
-        raise ValueError(f"{text!r} is not two side effects with > between them")
-    return before, after
+def read_pairs(text: str) -> frozenset[Pair]:
+    """The pairs of `a>b c>d`. Raises ValueError."""
+    found = set()
+    for word in text.split():
+        before, separator, after = word.partition(">")
+        if not (before and separator and after):
+            raise ValueError(f"{word!r} is not two side effects with > between them")
+        found.add((before, after))
+    return frozenset(found)
 
 
 @dataclass(slots=True)
@@ -44,11 +47,14 @@ class Track:
         process: str,
         *,
         trace: Path | None = None,
-        kill_between: Pair | None = None,
-        stop_between: Pair | None = None,
+        kill_between: frozenset[Pair] = frozenset(),
+        stop_between: frozenset[Pair] = frozenset(),
         fired: Path | None = None,
     ) -> None:
-        """trace: where pairs are written. stop_between: once. fired: where deaths and stops are written down."""
+        """trace: where pairs are written. kill_between, stop_between: it dies at the first of them, or stops there, once.
+
+        fired: where either is written down before.
+        """
         self._process = process
         self._trace = os.open(trace, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) if trace else None
         self._kill_between = kill_between
@@ -70,10 +76,10 @@ class Track:
             return
         after = f"{chain.scope}/{name}"
         pair = (chain.last, after)
-        if pair == self._kill_between:
+        if pair in self._kill_between:
             self._fire(pair, signal.SIGKILL)
-        if pair == self._stop_between:
-            self._stop_between = None
+        if pair in self._stop_between:
+            self._stop_between = frozenset()
             self._fire(pair, signal.SIGSTOP)
         self._note(pair)
         if name == "BEGIN":
@@ -105,12 +111,17 @@ class Track:
             os.kill(os.getpid(), number)
 
 
-def pairs(traces: Iterable[Path]) -> list[tuple[str, str, str]]:
-    """What was seen, as (process, a, b); what is seen often comes first. Files that are not there are passed by."""
+def pairs(traces: Iterable[Path], at_least: int = 1) -> list[tuple[str, str, str]]:
+    """What was seen so often, as (process, a, b), the most frequent first. Files that are not there are passed by.
+
+    A process that was killed is counted by the power of two that it had come to.
+    """
     seen: Counter[tuple[str, str, str]] = Counter()
-    for process, before, after, _ in _lines(traces):
-        seen[process, before, after] += 1
-    return [pair for pair, _ in sorted(seen.items(), key=lambda entry: (-entry[1], entry[0]))]
+    for process, before, after, count in _lines(traces):
+        # The first line stands for one occurrence, the second for the second, the third for two more, and so on.
+        seen[process, before, after] += max(1, int(count) // 2)
+    often = [entry for entry in seen.items() if entry[1] >= at_least]
+    return [pair for pair, _ in sorted(often, key=lambda entry: (-entry[1], entry[0]))]
 
 
 def fired(files: Iterable[Path]) -> Counter[tuple[str, str, str]]:

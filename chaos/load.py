@@ -34,7 +34,7 @@ LATE_SECONDS = (1.0, 45.0)
 PAUSE_AFTER_FAILURE = (0.1, 0.6)
 CALL_SECONDS = 8.0
 PLANTED_WITHIN = 8.0
-"""Seconds from the beginning in which all poison is sent: what raises is tried for a minute before it is dead."""
+"""Seconds in which all poison is sent: what raises is tried for a minute before it is dead."""
 
 PATIENCE = 120.0
 """Seconds that `stop` waits for the answers to what is under way."""
@@ -85,8 +85,19 @@ def body_of(messages: Sequence[Message]) -> tuple[str, bytes]:
 class Load:
     """Sends in a thread of its own, from `start` to `stop`; `record` tells what."""
 
-    def __init__(self, desk: Desk, urls: Sequence[str], seed: int, rate: float, planted: Planted | None = None) -> None:
-        """urls: of the web processes. rate: new messages per second, repeats not counted. planted: how much poison."""
+    def __init__(
+        self,
+        desk: Desk,
+        urls: Sequence[str],
+        seed: int,
+        rate: float,
+        planted: Planted | None = None,
+        planted_after: float = 0.0,
+    ) -> None:
+        """urls: of the web processes. rate: new messages per second, repeats not counted.
+
+        planted: how much poison. planted_after: seconds before the first of it is sent.
+        """
         self.record = Record()
         self._urls = urls
         self._rate = rate
@@ -94,7 +105,7 @@ class Load:
         world = Conversations(seed, sorted(channel.key for channel in desk.channels))
         poisoned = world.planted(planted or Planted())
         self._planted = sorted(
-            ((self._rng.uniform(0, PLANTED_WITHIN), chat) for chat in poisoned), key=lambda it: it[0]
+            ((planted_after + self._rng.uniform(0, PLANTED_WITHIN), chat) for chat in poisoned), key=lambda it: it[0]
         )
         self._chats = world.chats()
         self._talks: list[_Talk] = []

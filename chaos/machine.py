@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,7 +25,7 @@ import redis
 
 from chaos.disk import Disk
 from chaos.proxy import Network, Proxy
-from chaos.table import Entry, Table
+from chaos.table import Table
 from config.topology import WorkerRole
 from crm_store.migrations import migrate
 from runtime.child import Child
@@ -68,6 +68,7 @@ KINDS = ("web", "worker", "delivery", "clock")
 """The product's processes; the servers are `postgres` and `valkey`."""
 
 START_SECONDS = 120.0
+LONGEST_START = 6.0
 
 
 class MachineError(Exception):
@@ -79,7 +80,7 @@ class Layout:
     """How many processes of each kind. disk: megabytes of the small disk under PostgreSQL, 0 for none."""
 
     webs: int = 2
-    workers: int = 3
+    workers: int = 4
     deliveries: int = 1
     clocks: int = 2
     disk: int = 0
@@ -104,6 +105,8 @@ class Machine:
         self.secret_key = base64.urlsafe_b64encode(random.Random(f"key {seed}").randbytes(32)).decode()
         self.api_token = f"service token of seed {seed}"
         self.web_urls: list[str] = []
+        self.start_seconds = 0.0
+        """What all processes together take to start: after so long each of them is at work."""
         self.links: dict[tuple[str, str], Proxy] = {}
         """By server and side: the webs have a way of their own to each server, all others share one."""
         self._postgres = EmbeddedPostgres(folder / "postgres", POSTGRES_SETTINGS)
@@ -124,9 +127,9 @@ class Machine:
             self._valkey.prepare()
             network = stack.enter_context(Network())
             stack.callback(self.table.end_all)
-            for server in (self._postgres.child(), self._valkey.child()):
-                entry = self.table.add(server, server.name)
-                self.wait(entry.process.check_ready, f"{server.name} is ready", START_SECONDS)
+            for child in (self._postgres.child(), self._valkey.child()):
+                entry = self.table.add(child, child.name)
+                self.wait(entry.process.check_ready, f"{child.name} is ready", START_SECONDS)
             migrate(self.database_url)
             for side in ("web", "work"):
                 for server, url in (("postgres", self._postgres.url), ("valkey", self._valkey.url)):
@@ -158,10 +161,12 @@ class Machine:
 
     def start(self) -> None:
         """Start all of the product's processes, and wait until each web answers."""
+        began = time.monotonic()
         for name, kind in self.layout.names().items():
             self.table.add(self._child(name, kind), kind)
         for url in self.web_urls:
             self.wait(lambda url=url: _listens(url), f"{url} answers", START_SECONDS)  # type: ignore[misc]
+        self.start_seconds = min(time.monotonic() - began, LONGEST_START)
 
     def pause(self, seconds: float) -> None:
         """Look after the processes for so long."""
@@ -180,10 +185,6 @@ class Machine:
                 said = "\n  ".join(["", *self.table.tail("postgres")[-5:]])
                 raise MachineError(f"after {seconds:.0f} s still not: {what}{said}")
             self.pause(0.1)
-
-    def restart(self, entry: Entry) -> bool:
-        """Kill a process, so that it comes again with the environment of now; whether it was alive."""
-        return self.table.kill(entry)
 
     def ask(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
         """One statement, past the network. Raises psycopg.Error, also while PostgreSQL is away."""
@@ -228,11 +229,6 @@ class Machine:
             "OPENCHANNEL_SECRET_KEY": self.secret_key,
             "OPENCHANNEL_API_TOKEN": self.api_token,
         }
-
-
-def without_disk(layout: Layout) -> Layout:
-    """The same on the disk that there is."""
-    return replace(layout, disk=0)
 
 
 def _through(url: str, proxy: Proxy) -> str:

@@ -43,6 +43,11 @@ class Act:
         """Whether it was said to be done."""
         return 200 <= self.status < 300
 
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether an earlier try may have done it: who may see the dialog no more is not told."""
+        return self.status == 0 or (not self.acknowledged and self.tries > 1)
+
 
 @dataclass(slots=True)
 class _Operator:

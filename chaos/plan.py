@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-KILL_GAP = (0.4, 1.8)
+KILL_GAP = (0.6, 3.0)
 """Seconds between two kills, at the least and at the most."""
 LULL = (0.5, 2.0)
 """Seconds between the end of a fault that lasts and the next one."""
 LASTS = (2.0, 5.0)
 """Seconds for which a fault lasts, unless it says otherwise."""
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,6 @@ def spells(seed: int, lasting: Mapping[str, tuple[float, float]]) -> Iterator[St
             yield Stroke(draws.uniform(*LULL), name, draws.uniform(*lasting[name]), draws.random())
 
 
-def shuffled(seed: int, items: Sequence[str]) -> list[str]:
-    """The same items in an order that follows from the seed."""
-    found = list(items)
-    random.Random(f"order {seed}").shuffle(found)
-    return found
+def drawn(seed: int, items: Sequence[_T], most: int) -> list[_T]:
+    """So many of them, at the most; which ones follows from the seed."""
+    return random.Random(f"drawn {seed}").sample(items, min(most, len(items)))

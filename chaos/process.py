@@ -3,8 +3,8 @@
     python -m chaos.process web|worker|clock [arguments of that command]
 
     CHAOS_TRACE=file              append the pairs of adjacent side effects that occur
-    CHAOS_KILL_BETWEEN="a>b"      die by SIGKILL the moment before b follows a
-    CHAOS_STOP_BETWEEN="a>b"      stop by SIGSTOP there, once
+    CHAOS_KILL_BETWEEN="a>b c>d"  die by SIGKILL the moment before b follows a, or d follows c
+    CHAOS_STOP_BETWEEN="a>b c>d"  stop by SIGSTOP at the first of them, once
     CHAOS_FIRED=file              where either is written down before
     CHAOS_CLOCK_OFFSET=seconds    this process's wall clock is off by so much; the database's is not
     CHAOS_POISON=1                messages with the texts of `chaos.poison` do what they say
@@ -15,7 +15,7 @@ The product's own code knows nothing of it.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 PROCESSES = ("web", "worker", "clock")
@@ -27,10 +27,23 @@ def main() -> None:
     if process not in PROCESSES:
         sys.exit(f"usage: python -m chaos.process {'|'.join(PROCESSES)} [arguments]")
     prepare(process, os.environ)
-    from cli.main import main as command
+    _command(process)()
 
-    sys.argv[0] = "openchannel"
-    command()
+
+def _command(process: str) -> Callable[[], None]:
+    """The command alone: the others would take most of a start, and processes are started hundreds of times."""
+    import typer
+
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    match process:
+        case "web":
+            from cli.web import web_command as command
+        case "worker":
+            from cli.worker import worker_command as command
+        case _:
+            from cli.clock import clock_command as command
+    app.command()(command)
+    return lambda: app(sys.argv[2:], prog_name=f"openchannel {process}")
 
 
 def prepare(process: str, environment: Mapping[str, str]) -> None:
@@ -39,7 +52,7 @@ def prepare(process: str, environment: Mapping[str, str]) -> None:
         from chaos.clock_offset import shift
 
         shift(float(offset))
-    if environment.get("CHAOS_POISON") == "1":
+    if environment.get("CHAOS_POISON") == "1" and process == "worker":
         from chaos import poisoned
 
         poisoned.install()
@@ -50,19 +63,20 @@ def prepare(process: str, environment: Mapping[str, str]) -> None:
             sys.exit(f"CHAOS_MUTATION: there is no {mutation!r}, but {', '.join(MUTATIONS)}")
         MUTATIONS[mutation]()
     trace, fired = environment.get("CHAOS_TRACE"), environment.get("CHAOS_FIRED")
-    kill, stop = environment.get("CHAOS_KILL_BETWEEN"), environment.get("CHAOS_STOP_BETWEEN")
+    kill, stop = environment.get("CHAOS_KILL_BETWEEN", ""), environment.get("CHAOS_STOP_BETWEEN", "")
     if trace or kill or stop:
         from chaos import effects
-        from chaos.failpoints import Track, read_pair
+        from chaos.failpoints import Track, read_pairs
 
         effects.install(
             Track(
                 process,
                 trace=Path(trace) if trace else None,
-                kill_between=read_pair(kill) if kill else None,
-                stop_between=read_pair(stop) if stop else None,
+                kill_between=read_pairs(kill),
+                stop_between=read_pairs(stop),
                 fired=Path(fired) if fired else None,
-            )
+            ),
+            [process],
         )
 
 

@@ -1,4 +1,4 @@
-"""A network that can be broken: TCP proxies between the processes and the servers, on an event loop of their own thread."""
+"""A network that can be broken: TCP proxies between processes and servers, on an event loop of their own thread."""
 
 from __future__ import annotations
 
@@ -103,6 +103,10 @@ class Proxy:
         """What it does at present."""
         return self._mode
 
+    def is_cut(self) -> bool:
+        """Whether nobody comes through at all."""
+        return self._mode is Mode.CUT
+
     @property
     def connections(self) -> int:
         """Connections that are open through it."""
@@ -137,7 +141,7 @@ class Proxy:
             link.reset()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._mode is Mode.CUT:
+        if self.is_cut():
             self.touched += 1
             _reset(writer)
             return
@@ -148,7 +152,7 @@ class Proxy:
             return
         link = _Link(writer, far_writer)
         self._links.add(link)
-        if self._mode is Mode.CUT:  # since it was asked above
+        if self.is_cut():  # meanwhile
             link.reset()
         try:
             await asyncio.gather(

@@ -1,19 +1,23 @@
-"""A round: the system is set up, loaded, traced, shaken, left in peace until it has drained, and held against the truth."""
+"""A round: the system is loaded, traced, shaken, left in peace until it has drained, and held against the truth."""
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import psycopg
+
 from chaos import balance, faults, plan
 from chaos.channel_api import ChannelApi
-from chaos.coverage import Coverage, Pair
+from chaos.conversations import Planted
+from chaos.coverage import Coverage, names_of, of_pipeline
 from chaos.desk import set_up
 from chaos.failpoints import pairs
 from chaos.load import Load
@@ -27,6 +31,9 @@ from crm_store.errors import DatabaseAwayError
 
 WARM_UP = 2.0
 """Seconds after the first message before anything is counted as a pair that occurs."""
+SEEN_OFTEN = 20
+"""A pair that occurred so often while nothing was wrong will occur again: somebody must die there. Others may."""
+TELL_EVERY = 15.0
 SETTLED = 3
 """So many looks in a row must find everything done: a hint may be on its way."""
 LONGEST_DRAIN = 180.0
@@ -43,6 +50,7 @@ class Options:
     longest: seconds after which the storm ends whatever is missing. names: of the faults, all if empty. rate: messages
     per second. trace: seconds in which the pairs of side effects are found out; 0 leaves crashes between them out.
     most_pairs: so many of them are to be covered, drawn by the seed; None: all. mutation: see `chaos.mutations`.
+    planted: how much poison.
     """
 
     seed: int = 1
@@ -54,12 +62,13 @@ class Options:
     trace: float = 20.0
     most_pairs: int | None = None
     mutation: str = ""
+    planted: Planted = field(default_factory=Planted)
     layout: Layout = field(default_factory=lambda: Layout(disk=1024))
 
     @property
     def limit(self) -> float:
         """Seconds for the whole round."""
-        return self.longest + self.trace + LONGEST_DRAIN + 240
+        return 2 * self.longest + self.trace + LONGEST_DRAIN + 240
 
 
 def run(options: Options, folder: Path, tell: Tell) -> Report:
@@ -76,9 +85,8 @@ def run(options: Options, folder: Path, tell: Tell) -> Report:
                 _Round(options, machine, report, watch, tell).run()
         except (StoppedError, MachineError, DatabaseAwayError) as error:
             report.problems.append(f"the round did not come to its end: {error}")
-    report.ends = {
-        f"{kind}, exit code {code}": n for (kind, code), n in sorted(machine.table.ends.items()) if code > -9
-    }
+    ends = sorted(machine.table.ends.items())
+    report.ends = {f"{kind}, exit code {code}": n for (kind, code), n in ends if code != -signal.SIGKILL}
     return report
 
 
@@ -92,7 +100,6 @@ class _Round:
         self._began = time.monotonic()
         self._traces = machine.folder / "traces"
         self._fired = machine.folder / "fired"
-        self._tracing = options.trace > 0
         self._coverage: Coverage | None = None
 
     def run(self) -> None:
@@ -102,24 +109,29 @@ class _Round:
             desk = set_up(machine.database_url, machine.secret_key, api.url)
             stage = Stage(machine, api)
             storm = Storm(stage, faults.chosen(options.names), options.seed, self._watch)
+            stack.callback(self._note, storm)
             self._traces.mkdir()
             machine.table.dress(lambda name: self._environment(stage, name))
             machine.start()
             self._tell(f"{len(list(machine.table))} processes are up, {options.rate:g} messages/s")
-            load = Load(desk, machine.web_urls, options.seed, options.rate)
+            # While it is found out what occurs, nothing is wrong.
+            calm = WARM_UP + options.trace if options.trace else 0.0
+            load = Load(desk, machine.web_urls, options.seed, options.rate, options.planted, calm)
             people = People(desk, machine.web_urls, options.seed)
             load.start()
             people.start()
-            if self._tracing:
-                self._find_pairs()
-                storm.coverage = self._coverage
+            if options.trace:
+                self._coverage = self._find_pairs()
+                storm.cover(self._coverage, options.longest)
+                self._tell(f"{len(self._coverage.covered)} pairs are met, {len(self._coverage.missing)} missed")
+                storm.each_while = self._learn
             storm.rage(options.seconds, options.kills, options.longest)
             self._tell(f"{storm.kills:,} kills; now everything is left in peace")
             self._calm(storm)
             self._in_background(load.stop)
             self._in_background(people.stop)
             self._drain()
-            self._verdict(load.record, api, people, storm)
+            self._verdict(load.record, api, people)
 
     def _environment(self, stage: Stage, name: str) -> Mapping[str, str]:
         """What a process of the product is started with, besides its settings; servers get nothing."""
@@ -131,46 +143,69 @@ class _Round:
             given["CHAOS_MUTATION"] = self._options.mutation
         if name in stage.offsets:
             given["CHAOS_CLOCK_OFFSET"] = str(stage.offsets[name])
-        if self._tracing:
+        if self._options.trace:
             given["CHAOS_TRACE"] = str(self._traces / name)
         if self._coverage is not None:
             given.update(self._coverage.environment(name, kind))
         return given
 
-    def _find_pairs(self) -> None:
+    def _find_pairs(self) -> Coverage:
+        """Let the system work in peace for a while, and look where it could die."""
         self._pause(WARM_UP + self._options.trace)
-        self._tracing = False
-        found = pairs(sorted(self._traces.iterdir()))
-        wanted = _drawn(found, self._options.seed, self._options.most_pairs)
-        self._coverage = Coverage(wanted, self._fired)
-        self._tell(f"{len(found)} pairs of adjacent side effects, {len(wanted)} of them to die between")
+        traces = sorted(self._traces.iterdir())
+        seen = pairs(traces)
+        required = [pair for pair in pairs(traces, SEEN_OFTEN) if of_pipeline(pair)]
+        if self._options.most_pairs is not None:
+            required = plan.drawn(self._options.seed, sorted(required), self._options.most_pairs)
+        self._tell(f"{len(seen)} pairs of adjacent side effects, {len(required)} of them to die between")
+        return Coverage(required, [pair for pair in seen if pair not in required], self._fired)
+
+    def _learn(self) -> None:
+        """What occurs when something is wrong is found out while it is."""
+        if self._coverage is not None:
+            self._coverage.learn(pairs(sorted(self._traces.iterdir())))
 
     def _calm(self, storm: Storm) -> None:
         """From now on nobody is armed; whoever still is, or has a clock that is off, is started again."""
-        self._report.lines = self._lines(storm)
-        self._report.kills = storm.kills
+        self._note(storm)
         self._coverage = None
         for entry in self._machine.table:
             if entry.given.keys() & {"CHAOS_KILL_BETWEEN", "CHAOS_CLOCK_OFFSET"}:
                 self._machine.table.kill(entry)
 
+    def _note(self, storm: Storm) -> None:
+        """What has happened so far, also if it comes to no end."""
+        self._report.kills = storm.kills
+        self._report.seconds = time.monotonic() - self._began
+        if not self._report.lines:
+            self._report.lines = self._lines(storm)
+
     def _lines(self, storm: Storm) -> list[Line]:
         lines = [Line(fault.name, fault.about, fault.fired) for fault in storm.faults]
         lines += [Line(fault.name, fault.about, 0, goal=None) for fault in storm.impossible]
         if self._coverage is not None:
-            covered, of = self._coverage.covered, len(self._coverage.pairs)
-            lines.append(Line("between-effects", "a crash between two adjacent side effects", self._coverage.fired, of))
-            lines.append(Line("pairs", "such pairs, of all that occur", covered, of))
-            self._report.missing_pairs = [f"{process}: {a} > {b}" for process, a, b in self._coverage.missing]
+            coverage, missing = self._coverage, self._coverage.missing
+            of = len(coverage.required)
+            met = of - len(missing)
+            lines.append(Line("between-effects", "a crash between two adjacent side effects", coverage.fired))
+            lines.append(Line("pairs", f"different pairs, of {of} of the pipeline that occur often", met, of))
+            more = len(coverage.covered) - met
+            lines.append(Line("more-pairs", f"of {len(coverage.others)} that are rare, or of operators' acts", more, 0))
+            self._report.missing_pairs = names_of(missing)
         return lines
 
     def _drain(self) -> None:
         """Wait until everything has come to rest."""
         began, quiet, waits = time.monotonic(), 0, ""
+        told_at = began + TELL_EVERY
         while quiet < SETTLED:
             if time.monotonic() - began > LONGEST_DRAIN:
                 self._report.problems.append(f"after {LONGEST_DRAIN:.0f} s not drained: {waits}")
                 return
+            if time.monotonic() > told_at:
+                told_at += TELL_EVERY
+                self._tell(f"still waiting: {waits}")
+                self._let_pauses_pass()
             self._pause(0.5)
             try:
                 waits = balance.drained(self._machine.database_url)
@@ -180,7 +215,14 @@ class _Round:
         self._report.drained_after = time.monotonic() - began
         self._tell(f"drained after {self._report.drained_after:.0f} s")
 
-    def _verdict(self, record: Record, api: ChannelApi, people: People, storm: Storm) -> None:
+    def _let_pauses_pass(self) -> None:
+        """As if the minutes had passed after which a channel that has often failed is called again."""
+        with suppress(psycopg.Error):
+            self._machine.ask(
+                "UPDATE outbox SET due_at = now() WHERE state = 'pending' AND due_at > now() + interval '10 seconds'"
+            )
+
+    def _verdict(self, record: Record, api: ChannelApi, people: People) -> None:
         report = self._report
         report.problems += balance.problems(self._machine.database_url, record, api, people.acts)
         sendings = record.sendings
@@ -198,8 +240,6 @@ class _Round:
             "acts of operators": len(people.acts),
             "answers that the channel's API took": len(api.arrivals),
         }
-        report.seconds = time.monotonic() - self._began
-        report.kills = storm.kills
 
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -225,9 +265,3 @@ class _Round:
         if failed:
             raise failed[0]
         return done[0]
-
-
-def _drawn(found: list[Pair], seed: int, most: int | None) -> list[Pair]:
-    """The pairs to be covered, in an order that follows from the seed: neighbours are not tried one after the other."""
-    by_name = {"\t".join(pair): pair for pair in sorted(found)}
-    return [by_name[name] for name in plan.shuffled(seed, sorted(by_name))][:most]

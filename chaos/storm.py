@@ -1,9 +1,9 @@
-"""The storm: kills and faults that last at the moments of the plan, and crashes between side effects, until enough."""
+"""What happens to the system: crashes between side effects, then the storm of kills and faults that the plan has."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from chaos import plan
@@ -18,6 +18,7 @@ from chaos.watch import Watch
 TICK = 0.05
 LOOK = 0.4
 """Seconds between two looks at who has died where."""
+WHILE = 15.0
 
 
 @dataclass(slots=True)
@@ -42,12 +43,27 @@ class Storm:
         self._kills = plan.kills(seed, {fault.name: fault.weight for fault in self.faults if fault.lasts is None})
         self._spells = plan.spells(seed, {fault.name: fault.lasts for fault in self.faults if fault.lasts})
         self._lasting: Fault | None = None
+        self.each_while: Callable[[], None] = lambda: None
+        """Called every WHILE seconds of the storm."""
 
     @property
     def kills(self) -> int:
         """Processes killed so far, in whichever way."""
         backends = sum(fault.fired for fault in self.faults if isinstance(fault, KillBackend))
         return self._stage.machine.table.kills + backends + (self.coverage.fired if self.coverage else 0)
+
+    def cover(self, coverage: Coverage, longest: float) -> None:
+        """Nothing but crashes between side effects, until one has happened between each pair where that is required.
+
+        longest: seconds after which the rest is left to chance. Raises StoppedError.
+        """
+        self.coverage = coverage
+        began = time.monotonic()
+        while coverage.missing and time.monotonic() - began < longest:
+            self._watch.check()
+            coverage.look(self._stage.machine.table)
+            self._stage.machine.pause(LOOK)
+        coverage.only_required = False
 
     def rage(self, seconds: float, kills: int, longest: float) -> None:
         """Until all has happened that is to happen; at the end everything is healed.
@@ -57,8 +73,7 @@ class Storm:
         """
         began = time.monotonic()
         machine = self._stage.machine
-        strokes, spells = _Turn(self._kills, began), _Turn(self._spells, began)
-        look_at = began
+        strokes, spells, look_at = _Turn(self._kills, began), _Turn(self._spells, began), began
         try:
             while not self._enough(time.monotonic() - began, seconds, kills):
                 self._watch.check()
@@ -69,9 +84,9 @@ class Storm:
                     stroke = strokes.take(now)
                     self._by_name[stroke.fault].begin(self._stage, stroke.draw)
                 self._lasting_faults(spells, now)
-                if self.coverage is not None and now >= look_at:
-                    look_at = now + LOOK
-                    self.coverage.look(machine.table)
+                if now >= look_at:
+                    look_at = now + WHILE
+                    self.each_while()
                 machine.pause(TICK)
         finally:
             self.heal()

@@ -53,6 +53,11 @@ class Entry:
         return self.starts > 0 and self.process.exit_code() is None
 
     @property
+    def running(self) -> bool:
+        """Whether it was started, and its end, if it has ended, has not been seen to."""
+        return self.pid is not None
+
+    @property
     def pid(self) -> int | None:
         """Of the run that is under way."""
         return self.process.status(0).pid
@@ -126,7 +131,7 @@ class Table:
             return False
         entry.process.signal(signal.SIGKILL)
         end = time.monotonic() + DEATH_SECONDS
-        while entry.alive and time.monotonic() < end:
+        while entry.process.exit_code() is None and time.monotonic() < end:
             time.sleep(0.002)
         killed = entry.process.exit_code() == -signal.SIGKILL
         self.kills += killed
@@ -154,7 +159,7 @@ class Table:
 
     def _again(self, entry: Entry) -> None:
         code = entry.process.exit_code()
-        if code is not None and entry.starts and entry.pid is not None:
+        if code is not None and entry.running:
             self.ends[entry.kind, code] += 1
             # What is left of its process group would work on beside its successor.
             entry.process.note_end(entry.process.state)

@@ -51,7 +51,7 @@ def watched(limit: float, end_all: Callable[[], None]) -> Iterator[Watch]:
             watch.ask(f"its time is up: {limit:.0f} s")
             if not over.wait(GRACE):
                 sys.stderr.write("chaos: it does not come to an end; where it stands:\n")
-                for frame in sys._current_frames().values():  # noqa: SLF001  the documented way to see all threads
+                for frame in sys._current_frames().values():
                     sys.stderr.write("".join(traceback.format_stack(frame)[-4:]) + "\n")
                 end_all()
                 os._exit(EXIT_BY_FORCE)

@@ -129,7 +129,7 @@ def main() -> None:
         pipeline.go_through()
 
     def die(number: int, pair: Pair) -> None:
-        pipeline.track._kill_between = pair
+        pipeline.track._kill_between = frozenset({pair})
         live(number)
 
     ends = [in_a_child(lambda: live(1))]

@@ -19,15 +19,16 @@ GONE_SECONDS = 5.0
 
 
 class _Kill(Fault):
-    """kill -9 of the process of a kind that has run longest; those that have just been started know nothing yet."""
+    """kill -9 of the process of a kind that has run longest, unless it has only just been started."""
 
     kind: str
     lasts = None
 
     def begin(self, scene: Scene, draw: float) -> None:  # noqa: ARG002
         table = scene.machine.table
-        oldest = max(table.of_kind(self.kind), key=lambda entry: entry.process.age(), default=None)
-        if oldest is not None:
+        at_work = [entry for entry in table.of_kind(self.kind) if not entry.stopped]
+        oldest = max(at_work, key=lambda entry: entry.process.age(), default=None)
+        if oldest is not None and oldest.process.age() > scene.machine.start_seconds:
             self.fired += table.kill(oldest)
 
 
@@ -122,7 +123,7 @@ class StopWorker(Fault):
 
     def begin(self, scene: Scene, draw: float) -> None:
         table = scene.machine.table
-        workers = table.of_kind("worker", "worker", "delivery")
+        workers = table.of_kind("worker", "delivery")
         if workers:
             entry = pick(draw, workers)
             if table.stop(entry):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chaos.effects import writing_statements
-from chaos.failpoints import Track, fired, pairs, read_pair
+from chaos.failpoints import Track, fired, pairs, read_pairs
 from chaos.mutations import MUTATIONS
 
 pytestmark = pytest.mark.unit
@@ -86,12 +86,13 @@ def test_deaths_are_counted(tmp_path: Path):
     assert fired([file, tmp_path / "none"]) == Counter({("web", "a/x", "a/y"): 2, ("clock", "b/x", "b/y"): 1})
 
 
-@pytest.mark.parametrize("text", ["", ">", "a", "a>", ">b"])
+@pytest.mark.parametrize("text", [">", "a", "a>", ">b", "a>b c"])
 def test_a_pair_has_two_sides(text: str):
     """Anything else is refused: it would never fire."""
-    assert read_pair("a/x>a/y") == ("a/x", "a/y")
+    assert read_pairs("") == frozenset()
+    assert read_pairs("a/x>a/y  b/x>b/y") == {("a/x", "a/y"), ("b/x", "b/y")}
     with pytest.raises(ValueError, match="not two side effects"):
-        read_pair(text)
+        read_pairs(text)
 
 
 def test_statements_that_write_are_known():
