@@ -122,7 +122,7 @@ class _Round:
             people.start()
             if options.trace:
                 self._coverage = self._find_pairs()
-                storm.cover(self._coverage, options.longest)
+                storm.cover(self._coverage, options.longest / 2)
                 self._tell(f"{len(self._coverage.covered)} pairs are met, {len(self._coverage.missing)} missed")
                 storm.each_while = self._learn
             storm.rage(options.seconds, options.kills, options.longest)
