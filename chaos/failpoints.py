@@ -51,7 +51,7 @@ class Track:
         stop_between: frozenset[Pair] = frozenset(),
         fired: Path | None = None,
     ) -> None:
-        """trace: where pairs are written. kill_between: it dies at the first of them. stop_between: it stops there, once.
+        """trace: where pairs are written. kill_between: it dies at the first of them. stop_between: it stops, once.
 
         fired: where either is written down before.
         """
