@@ -14,8 +14,8 @@ from chaos.table import Entry, Table
 Pair = tuple[str, str, str]
 """Process (web, worker, clock), and the side effects between which it dies."""
 
-PATIENCE = {"web": 12.0, "worker": 12.0, "delivery": 12.0, "clock": 30.0}
-"""Seconds after which a process that has come to none of its pairs is given others, by its kind."""
+PATIENCE = {"web": 10.0, "worker": 10.0, "delivery": 10.0, "clock": 25.0}
+"""Seconds of work after which a process that has come to none of its pairs is given others, by its kind."""
 
 ARMED_AT_ONCE = {"web": 1, "worker": 3, "delivery": 1, "clock": 1}
 """Processes of a kind that are told to die at the same time, each in another step as long as there are several.
@@ -104,12 +104,16 @@ class Coverage:
             "CHAOS_FIRED": str(self._fired_file),
         }
 
-    def look(self, table: Table) -> None:
-        """See who has died; whoever waits in vain is killed, and comes again with something else."""
+    def look(self, table: Table, start_seconds: float) -> None:
+        """See who has died; whoever waits in vain is killed, and comes again with something else.
+
+        start_seconds: what a process takes to begin its work.
+        """
         self._read()
         for name, armed in list(self._armed.items()):
             entry = table[name]
-            if entry.alive and not entry.stopped and time.monotonic() - armed.since > PATIENCE[armed.kind]:
+            late = time.monotonic() - armed.since > start_seconds + PATIENCE[armed.kind]
+            if late and entry.alive and not entry.stopped:
                 table.kill(entry)
         for kind, most in ARMED_AT_ONCE.items():
             self._arm_another(table, kind, most)

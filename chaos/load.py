@@ -219,6 +219,7 @@ class Load:
             await asyncio.sleep(self._rng.choice((0.0, 0.005, 0.05)))
             await self._tell([first])
 
+        self.record.overtaken += 1
         await asyncio.gather(self._tell([second]), first_a_little_later())
         return 2
 

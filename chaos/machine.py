@@ -68,7 +68,7 @@ KINDS = ("web", "worker", "delivery", "clock")
 """The product's processes; the servers are `postgres` and `valkey`."""
 
 START_SECONDS = 120.0
-LONGEST_START = 6.0
+LONGEST_START = 12.0
 
 
 class MachineError(Exception):

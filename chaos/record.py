@@ -57,6 +57,10 @@ class Record:
     def __init__(self) -> None:
         self.statuses: Counter[int] = Counter()
         """Of all tries; 0 is no answer."""
+        self.repeats = 0
+        """How often a message was answered 2xx that had been so before."""
+        self.overtaken = 0
+        """How often a message was sent before the one that precedes it in its chat."""
         self._sendings: dict[str, Sending] = {}
 
     @property
@@ -84,3 +88,5 @@ class Record:
             sending = self._sendings[message.external_id]
             if sending.answered is None:
                 sending.answered = now
+            else:
+                self.repeats += 1

@@ -122,7 +122,7 @@ class _Round:
             people.start()
             if options.trace:
                 self._coverage = self._find_pairs()
-                storm.cover(self._coverage, options.longest)
+                storm.cover(self._coverage, options.longest / 2)
                 self._tell(f"{len(self._coverage.covered)} pairs are met, {len(self._coverage.missing)} missed")
                 storm.each_while = self._learn
             storm.rage(options.seconds, options.kills, options.longest)
@@ -226,10 +226,10 @@ class _Round:
         report = self._report
         report.problems += balance.problems(self._machine.database_url, record, api, people.acts)
         sendings = record.sendings
-        tries = sum(sending.tries for sending in sendings)
         planted = Counter(sending.message.poison for sending in sendings)
         planted.pop(None, None)
-        report.lines.append(Line("duplicates", "a webhook comes again", tries - len(sendings)))
+        report.lines.append(Line("duplicates", "a webhook that was answered 2xx comes again", record.repeats))
+        report.lines.append(Line("reordered", "a message is sent before the one that precedes it", record.overtaken))
         report.lines.append(Line("poison", "a message that raises, kills or cannot be read", planted.total()))
         report.figures = {
             "messages": len(sendings),

@@ -61,7 +61,7 @@ class Storm:
         began = time.monotonic()
         while coverage.missing and time.monotonic() - began < longest:
             self._watch.check()
-            coverage.look(self._stage.machine.table)
+            coverage.look(self._stage.machine.table, self._stage.machine.start_seconds)
             self._stage.machine.pause(LOOK)
         coverage.only_required = False
 
