@@ -12,7 +12,7 @@ from chaos.channel_api import ChannelApi
 from chaos.failpoints import pairs
 from chaos.mutations import MUTATIONS
 from chaos.record import Record
-from tests.acceptance.shaken import AFTER_CLAIM, IN_BIND_CHAT, gather, work_off
+from tests.acceptance.shaken import AFTER_CLAIM, IN_BIND_CHAT, ON_RECEPTION, gather, work_off
 from tests.plugins.servers import create_database, drop_database, of_database
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
@@ -58,8 +58,8 @@ def says(found: list[str], told: str) -> bool:
 
 
 def test_without_a_mutation_everything_balances(tmp_path: Path, waiting: str, broker_url: str, gathered: Record):
-    """Web and workers die, and stop, as they do below; a message kills whoever works on it: nothing is wrong then."""
-    workers = {"worker-1": MORTAL, "worker-2": MORTAL}
+    """Web and worker die as they do below, another with a task in its hands, one message kills: nothing is wrong."""
+    workers = {"worker-1": MORTAL, "worker-2": {"CHAOS_KILL_BETWEEN": ON_RECEPTION}}
     assert work_off(tmp_path, waiting, broker_url, gathered, first_lives=workers, poisoned=True) == []
     effects = {(process, after) for process, _, after in pairs([tmp_path / "trace"])}
     assert effects > {("worker", "bind_chat/ack"), ("worker", "deliver/call"), ("clock", "sweep/publish:crm_lookup")}
