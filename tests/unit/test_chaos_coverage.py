@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.coverage import ARMED_AT_ONCE, IN_ONE_STEP, Coverage, Pair, of_pipeline
+from chaos.coverage import ARMED_AT_ONCE, IN_ONE_STEP, Coverage, Pair, is_empty, of_pipeline
 from chaos.report import Line, Report
 
 pytestmark = pytest.mark.unit
@@ -73,6 +73,12 @@ def test_first_what_is_required(tmp_path: Path) -> None:
 def test_the_pipeline_is_all_but_operators_acts() -> None:
     """Accepting, steps, delivery and clocks."""
     assert [of_pipeline(pair) for pair in (ACCEPT, BIND[0], DELIVER, TICK, ACT)] == [True, True, True, True, False]
+
+
+def test_an_empty_transaction_is_no_pair_to_die_between() -> None:
+    """Nothing is written in it; who dies there dies before or after something else."""
+    assert is_empty(RESPOND)
+    assert not any(map(is_empty, (*BIND, DELIVER)))
 
 
 def test_a_report_fails_for_what_never_fired(tmp_path: Path) -> None:
