@@ -47,6 +47,11 @@ def of_pipeline(pair: Pair) -> bool:
     return pair[0] != "web" or scope_of(pair) == ACCEPT
 
 
+def is_empty(pair: Pair) -> bool:
+    """Whether it is a transaction in which nothing is written: who dies in it dies between nothing."""
+    return pair[1].endswith("/BEGIN") and pair[2].endswith("/COMMIT")
+
+
 class Coverage:
     """Which pairs are still to be had, and who is armed with which."""
 

@@ -17,7 +17,7 @@ import psycopg
 from chaos import balance, faults, plan
 from chaos.channel_api import ChannelApi
 from chaos.conversations import Planted
-from chaos.coverage import Coverage, names_of, of_pipeline
+from chaos.coverage import Coverage, is_empty, names_of, of_pipeline
 from chaos.desk import set_up
 from chaos.failpoints import pairs
 from chaos.load import Load
@@ -154,9 +154,10 @@ class _Round:
         self._pause(WARM_UP + self._options.trace)
         traces = sorted(self._traces.iterdir())
         seen = pairs(traces)
-        required = [pair for pair in pairs(traces, SEEN_OFTEN) if of_pipeline(pair)]
-        if self._options.most_pairs is not None:
-            required = plan.drawn(self._options.seed, sorted(required), self._options.most_pairs)
+        required = [pair for pair in pairs(traces, SEEN_OFTEN) if of_pipeline(pair) and not is_empty(pair)]
+        if (most := self._options.most_pairs) is not None:
+            # Of those that come again soonest: a small round has little time.
+            required = plan.drawn(self._options.seed, sorted(required[: 4 * most]), most)
         self._tell(f"{len(seen)} pairs of adjacent side effects, {len(required)} of them to die between")
         return Coverage(required, [pair for pair in seen if pair not in required], self._fired)
 
