@@ -37,9 +37,9 @@ class Chat:
 
 def make_chats(rng: random.Random, customers: int, chats: int) -> list[Chat]:
     """The chats of a stream; as many customers as there are chats without the second ones."""
-    people = list(_people(rng, customers))
+    everybody = list(people(rng, customers))
     kinds = _kinds(rng, chats)
-    made = [Chat(number, number, people[number], kinds[number]) for number in range(customers)]
+    made = [Chat(number, number, everybody[number], kinds[number]) for number in range(customers)]
     # A second chat's partner is of a talking kind, so that either can give what the other one's channel needs.
     partners = rng.sample([chat.number for chat in made if chat.kind in TALKING_KINDS], chats - customers)
     for number, partner in enumerate(partners, customers):
@@ -68,7 +68,7 @@ def _link(rng: random.Random, kind: str) -> IdentifierKind:
     return IdentifierKind.EMAIL if rng.random() < LINKED_BY_EMAIL else IdentifierKind.PHONE
 
 
-def _people(rng: random.Random, count: int) -> Iterator[Person]:
+def people(rng: random.Random, count: int) -> Iterator[Person]:
     """Customers of whom no two have an id in common, and whose phones and e-mails are found where they are written."""
     taken: set[object] = set()
     made = 0

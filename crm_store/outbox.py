@@ -90,6 +90,6 @@ def expire_held(connection: Connection, dialog_ids: Collection[int]) -> None:
 
 
 def oldest_due(connection: Connection) -> float | None:
-    """Seconds for which the oldest due message has waited, None if none is due."""
+    """Seconds for which the oldest message that could be sent now has waited, None if there is none."""
     row = connection.execute(_SQL["oldest_due"]).fetchone()
     return row[0] if row else None

@@ -143,7 +143,13 @@ def _stop_short(connection: Connection, replay: TakenReplay, reason: str) -> Non
         connection,
         AlertKind.REPLAY_BRAKED,
         f"replay {replay.id} has stopped by itself: {reason}",
-        {"replay_id": replay.id, "reason": reason, "done": replay.done, "failed": replay.failed, "waiting": replay.waiting},
+        {
+            "replay_id": replay.id,
+            "reason": reason,
+            "done": replay.done,
+            "failed": replay.failed,
+            "waiting": replay.waiting,
+        },
     )
 
 

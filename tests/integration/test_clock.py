@@ -135,6 +135,19 @@ def test_a_due_delivery_is_hinted(desk, session):
     assert swept(session) == []
 
 
+def test_what_waits_behind_a_retry_is_not_hinted(desk, session):
+    """S5: in its chat nothing can be sent before it; a hint each half second, for an hour, would find nothing."""
+    desk.run_through(text_message("custom", 1, "x"), text_message("custom", 2, "x"))
+    with desk.session.transaction() as connection:
+        entries = [OutboundEntry(chat, 100 + n, "answer", chat) for chat in (1, 2) for n in range(2)]
+        chats.append_outbound(connection, entries)
+        outbox.insert(connection, entries, ["custom"])
+    desk.execute("UPDATE outbox SET due_at = now() + interval '1 minute' WHERE seq = 100")
+    assert swept(session) == []
+    desk.execute("UPDATE outbox SET due_at = now() WHERE seq = 100 AND chat_id = 2")
+    assert swept(session) == [Step.DELIVER]
+
+
 def test_the_sweeper_brings_all_forward_without_any_task(desk, session):
     """Redis wiped at every moment: with nothing but the clock's hints everything is done."""
     desk.accept(*(text_message("telegram", chat, "x") for chat in range(30)))

@@ -1,0 +1,1 @@
+"""The checks of the verdict. Each says in sentences what does not hold, and names ids."""

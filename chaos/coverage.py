@@ -1,0 +1,160 @@
+"""A crash between each pair of adjacent side effects: which process is told to die where, and where one has died."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos import failpoints
+from chaos.table import Entry, Table
+
+Pair = tuple[str, str, str]
+"""Process (web, worker, clock), and the side effects between which it dies."""
+
+PATIENCE = {"web": 10.0, "worker": 10.0, "delivery": 10.0, "clock": 25.0}
+"""Seconds of work after which a process that has come to none of its pairs is given others, by its kind."""
+
+ARMED_AT_ONCE = {"web": 1, "worker": 3, "delivery": 1, "clock": 1}
+"""Processes of a kind that are told to die at the same time, each in another step as long as there are several.
+
+Whoever dies alone with an item has it counted, and three times make a dead letter: so one worker must be able to live,
+and at most IN_ONE_STEP may die in the same one.
+"""
+IN_ONE_STEP = 2
+
+PROCESS_OF_KIND = {"web": "web", "worker": "worker", "delivery": "worker", "clock": "clock"}
+DELIVER = "deliver"
+ACCEPT = "accept"
+
+
+@dataclass(frozen=True, slots=True)
+class _Armed:
+    kind: str
+    scope: str
+    since: float
+
+
+def scope_of(pair: Pair) -> str:
+    """The step, the act, or the part of a clock's tick in which a pair is."""
+    return pair[2].partition("/")[0]
+
+
+def of_pipeline(pair: Pair) -> bool:
+    """Whether it is of the pipeline, from accepting to delivery and its clocks; if not, it is of an operator's act."""
+    return pair[0] != "web" or scope_of(pair) == ACCEPT
+
+
+def is_empty(pair: Pair) -> bool:
+    """Whether it is a transaction in which nothing is written: who dies in it dies between nothing."""
+    return pair[1].endswith("/BEGIN") and pair[2].endswith("/COMMIT")
+
+
+class Coverage:
+    """Which pairs are still to be had, and who is armed with which."""
+
+    def __init__(self, required: Iterable[Pair], others: Iterable[Pair], fired_file: Path) -> None:
+        """required: what is to be covered. others: what is, if it comes to pass meanwhile."""
+        self.required = tuple(required)
+        self.only_required = True
+        """Whether nobody is told to die where nothing is required, and all hurry; else it is left to chance."""
+        self.others: tuple[Pair, ...] = ()
+        self.learn(others)
+        self._fired_file = fired_file
+        self._armed: dict[str, _Armed] = {}
+        self._turns: Counter[tuple[str, str]] = Counter()
+        self._fired: Counter[Pair] = Counter()
+
+    def learn(self, pairs: Iterable[Pair]) -> None:
+        """These occur too, when something is wrong perhaps."""
+        self.others = tuple(dict.fromkeys((*self.others, *(pair for pair in pairs if pair not in self.required))))
+
+    @property
+    def fired(self) -> int:
+        """Processes that died so, pairs that were met again counted again."""
+        return self._fired.total()
+
+    @property
+    def missing(self) -> list[Pair]:
+        """Where somebody has to die, and nobody has yet."""
+        return [pair for pair in self.required if not self._fired[pair]]
+
+    @property
+    def covered(self) -> list[Pair]:
+        """Where somebody has died, whether he had to or not."""
+        return list(self._fired)
+
+    def environment(self, name: str, kind: str) -> Mapping[str, str]:
+        """For the next start of a process: where it dies, if it is to."""
+        self._armed.pop(name, None)
+        self._read()
+        armed = Counter(one.scope for one in self._armed.values() if one.kind == kind)
+        by_scope = {
+            scope: pairs
+            for scope, pairs in self._open(kind).items()
+            if armed[scope] < IN_ONE_STEP and (self._requires(pairs) or not self.only_required)
+        }
+        if armed.total() >= ARMED_AT_ONCE[kind] or not by_scope:
+            return {}
+        # Steps take turns; those where something is required come first.
+        scope = min(
+            by_scope, key=lambda scope: (armed[scope], not self._requires(by_scope[scope]), self._turns[kind, scope])
+        )
+        self._turns[kind, scope] += 1
+        self._armed[name] = _Armed(kind, scope, time.monotonic())
+        return {
+            "CHAOS_KILL_BETWEEN": " ".join(f"{before}>{after}" for _, before, after in by_scope[scope]),
+            "CHAOS_FIRED": str(self._fired_file),
+        }
+
+    def look(self, table: Table, start_seconds: float) -> None:
+        """See who has died; whoever waits in vain is killed, and comes again with something else.
+
+        start_seconds: what a process takes to begin its work.
+        """
+        self._read()
+        for name, armed in list(self._armed.items()):
+            entry = table[name]
+            late = time.monotonic() - armed.since > start_seconds + PATIENCE[armed.kind]
+            if late and entry.alive and not entry.stopped:
+                table.kill(entry)
+        for kind, most in ARMED_AT_ONCE.items():
+            self._arm_another(table, kind, most)
+
+    def _arm_another(self, table: Table, kind: str, most: int) -> None:
+        """Where fewer are armed than may be, the one that has run longest is started again."""
+        entries = [entry for entry in table if entry.kind == kind]
+        armed = [entry for entry in entries if entry.name in self._armed]
+        if len(armed) >= most or not self._requires(pair for pairs in self._open(kind).values() for pair in pairs):
+            return
+        free = [entry for entry in entries if entry not in armed and entry.alive and not entry.stopped]
+        if free and all(entry.alive for entry in entries):
+            table.kill(max(free, key=_age))
+
+    def _open(self, kind: str) -> dict[str, list[Pair]]:
+        """Pairs that nobody has died between yet and that processes of this kind come past, by scope."""
+        found: dict[str, list[Pair]] = {}
+        for pair in (*self.required, *self.others):
+            if pair[0] == PROCESS_OF_KIND[kind] and not self._fired[pair]:
+                scope = scope_of(pair)
+                if kind in ("web", "clock") or (kind == "delivery") is (scope == DELIVER):
+                    found.setdefault(scope, []).append(pair)
+        return found
+
+    def _requires(self, pairs: Iterable[Pair]) -> bool:
+        required = set(self.required)
+        return any(pair in required for pair in pairs)
+
+    def _read(self) -> None:
+        self._fired = failpoints.fired([self._fired_file])
+
+
+def _age(entry: Entry) -> float:
+    return entry.process.age()
+
+
+def names_of(pairs: Sequence[Pair]) -> list[str]:
+    """For a report."""
+    return [f"{process}: {before} > {after}" for process, before, after in pairs]

@@ -1,0 +1,95 @@
+"""Who is told to die between which side effects; and what a report makes of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chaos.coverage import ARMED_AT_ONCE, IN_ONE_STEP, Coverage, Pair, is_empty, of_pipeline
+from chaos.report import Line, Report
+
+pytestmark = pytest.mark.unit
+
+BIND = [("worker", "bind_chat/BEGIN", f"bind_chat/{n}") for n in range(4)]
+RESPOND: Pair = ("worker", "respond/BEGIN", "respond/COMMIT")
+DELIVER: Pair = ("worker", "deliver/COMMIT", "deliver/call")
+ACCEPT: Pair = ("web", "accept/BEGIN", "accept/COMMIT")
+ACT: Pair = ("web", "dialogs.close/BEGIN", "dialogs.close/COMMIT")
+TICK: Pair = ("clock", "sweep/BEGIN", "sweep/COMMIT")
+
+
+def armed_with(environment: object) -> set[str]:
+    """The pairs that a process is to die between."""
+    assert isinstance(environment, dict)
+    return set(str(environment.get("CHAOS_KILL_BETWEEN", "")).split())
+
+
+def died(file: Path, *pairs: Pair) -> None:
+    """Write down that processes died, as they do themselves."""
+    with file.open("a") as written:
+        written.writelines("\t".join((*pair, "4711\n")) for pair in pairs)
+
+
+def test_a_process_is_armed_with_all_of_one_step(tmp_path: Path) -> None:
+    """It dies at the first that it meets; the next worker is armed in another step, the delivery worker in its own."""
+    coverage = Coverage([*BIND, RESPOND, DELIVER], [], tmp_path / "fired")
+    of_bind, of_respond = {f"{a}>{b}" for _, a, b in BIND}, {"respond/BEGIN>respond/COMMIT"}
+    first, second = (armed_with(coverage.environment(name, "worker")) for name in ("worker-1", "worker-2"))
+    assert sorted([first, second], key=len) == [of_respond, of_bind]
+    assert armed_with(coverage.environment("delivery-1", "delivery")) == {"deliver/COMMIT>deliver/call"}
+
+
+def test_some_are_left_to_live(tmp_path: Path) -> None:
+    """Who takes an item that killed another must be able to end it: not all of a kind die, nor many in one step."""
+    coverage = Coverage(BIND, [], tmp_path / "fired")
+    armed = [armed_with(coverage.environment(f"worker-{n}", "worker")) for n in range(5)]
+    assert sum(map(bool, armed)) == IN_ONE_STEP < ARMED_AT_ONCE["worker"]
+    assert armed_with(coverage.environment("web-1", "web")) == set()
+
+
+def test_where_somebody_has_died_nobody_has_to(tmp_path: Path) -> None:
+    """What has fired is read from what the dying wrote; what is cut short by a kill says nothing."""
+    fired = tmp_path / "fired"
+    coverage = Coverage([ACCEPT, TICK], [], fired)
+    assert coverage.missing == [ACCEPT, TICK]
+    died(fired, TICK, TICK)
+    with fired.open("a") as written:
+        written.write("web\taccept/BE")
+    assert armed_with(coverage.environment("clock-1", "clock")) == set()
+    assert (coverage.missing, coverage.covered, coverage.fired) == ([ACCEPT], [TICK], 2)
+
+
+def test_first_what_is_required(tmp_path: Path) -> None:
+    """Whatever else occurs is left to chance, when nothing hurries any more; also what is learnt later."""
+    coverage = Coverage([ACCEPT], [], tmp_path / "fired")
+    coverage.learn([ACCEPT, ACT])
+    died(tmp_path / "fired", ACCEPT)
+    assert armed_with(coverage.environment("web-1", "web")) == set()
+    coverage.only_required = False
+    assert armed_with(coverage.environment("web-1", "web")) == {"dialogs.close/BEGIN>dialogs.close/COMMIT"}
+    assert coverage.others == (ACT,)
+
+
+def test_the_pipeline_is_all_but_operators_acts() -> None:
+    """Accepting, steps, delivery and clocks."""
+    assert [of_pipeline(pair) for pair in (ACCEPT, BIND[0], DELIVER, TICK, ACT)] == [True, True, True, True, False]
+
+
+def test_an_empty_transaction_is_no_pair_to_die_between() -> None:
+    """Nothing is written in it; who dies there dies before or after something else."""
+    assert is_empty(RESPOND)
+    assert not any(map(is_empty, (*BIND, DELIVER)))
+
+
+def test_a_report_fails_for_what_never_fired(tmp_path: Path) -> None:
+    """A round that balances proves nothing of a fault that it did not meet; one that is not to be had is no failure."""
+    report = Report(1, kills=99, kills_goal=100)
+    report.lines = [Line("flushall", "wiped", 0), Line("full-disk", "full", 0, goal=None), Line("kill-web", "dies", 3)]
+    assert report.failures == ["flushall fired 0 times, of 1", "99 kills, of 100"]
+    report.lines = report.lines[1:]
+    report.kills = 100
+    assert report.failures == []
+    report.problems.append("message 5 is nowhere")
+    report.write(tmp_path)
+    assert json.loads((tmp_path / "report.json").read_text())["failures"] == ["message 5 is nowhere"]
+    assert "| `full-disk` | full | not to be had here |" in (tmp_path / "report.md").read_text()
