@@ -17,9 +17,10 @@ from crm_store.inbox import ClaimedItem, Move
 from ingest import accept
 from ingest.accept import Acceptor
 from worker.clock import Clock
+from worker.failing import FailingItems
+from worker.handlers import HANDLERS
 from worker.hints import Hints
 from worker.policy import CRASHES_TO_DEATH
-from worker.process import HANDLERS
 from worker.runner import Carried, Handler, Outcome, StepRunner
 
 log = structlog.get_logger(__name__)
@@ -135,19 +136,17 @@ def crash_counted_against_all() -> None:
     Those that stood beside one that kills its worker, three times.
     """
 
-    def settle(self: StepRunner) -> None:
-        with self._session.transaction() as connection:
-            for crashed in failures.take_crashed(connection, self._step):
-                for inbox_id in crashed.inbox_ids if crashed.counts else ():
-                    self._count_crash(connection, inbox_id, crashed.worker)
-                # It is not suspected, and not run alone: the same batch comes again.
-                connection.execute(
-                    "UPDATE inbox_state SET batch_limit = NULL WHERE inbox_id = ANY(%s) AND crashes < %s",
-                    [list(crashed.inbox_ids), CRASHES_TO_DEATH],
-                )
-        self._settled_at = time.monotonic()
+    def settle_crashed(self: FailingItems, connection: Connection) -> None:
+        for crashed in failures.take_crashed(connection, self._step):
+            for inbox_id in crashed.inbox_ids if crashed.counts else ():
+                self._count_crash(connection, inbox_id, crashed.worker)
+            # It is not suspected, and not run alone: the same batch comes again.
+            connection.execute(
+                "UPDATE inbox_state SET batch_limit = NULL WHERE inbox_id = ANY(%s) AND crashes < %s",
+                [list(crashed.inbox_ids), CRASHES_TO_DEATH],
+            )
 
-    StepRunner._settle = settle  # type: ignore[method-assign]
+    FailingItems.settle_crashed = settle_crashed  # type: ignore[method-assign]
 
 
 def _without(aggregate: str, name: str, condition: str) -> None:

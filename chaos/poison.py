@@ -1,50 +1,7 @@
-"""Messages that a step cannot do: one raises, one kills its worker, as a defect of ours or of C code would."""
-
-import os
-import signal
-from collections.abc import Collection, Sequence
-from typing import cast
-
-from config.topology import Step
-from crm_store import inbox
-from crm_store.database import Connection
-from crm_store.inbox import ClaimedItem
-from worker.process import HANDLERS
-from worker.runner import Carried, Handler, Outcome
+"""Messages that a step cannot do: one raises, one kills its worker. What workers do with them: `chaos.poisoned`."""
 
 RAISES = "poison that raises"
 """A message with this in its text raises in bind_chat, each time."""
 
 KILLS = "poison that kills"
 """A message with this in its text kills the worker in bind_chat, each time."""
-
-
-class PoisonError(Exception):
-    """What a poisoned message raises."""
-
-    reason = "poison"
-
-
-def install() -> None:
-    """From now on workers of this process do what poisoned messages say."""
-    handlers = cast("dict[Step, Handler]", HANDLERS)
-    handlers[Step.BIND_CHAT] = poisoned(handlers[Step.BIND_CHAT])
-
-
-def poisoned(handler: Handler) -> Handler:
-    """The step's work, with half of it done when the poison acts."""
-
-    def work(connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
-        outcome = handler(connection, items, carried)
-        messages = inbox.read_messages(connection, [item.inbox_id for item in items], {}).values()
-        _act([said.message for said in messages])
-        return outcome
-
-    return work
-
-
-def _act(messages: Collection[str]) -> None:
-    if any(KILLS in message for message in messages):
-        os.kill(os.getpid(), signal.SIGKILL)
-    if any(RAISES in message for message in messages):
-        raise PoisonError("as it was planted")

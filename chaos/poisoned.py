@@ -10,7 +10,7 @@ from config.topology import Step
 from crm_store import inbox
 from crm_store.database import Connection
 from crm_store.inbox import ClaimedItem
-from worker.process import HANDLERS
+from worker.handlers import HANDLERS
 from worker.runner import Carried, Handler, Outcome
 
 

@@ -33,8 +33,8 @@ from tests.webhooks import message
 from worker.app import make_app
 from worker.clock import Clock, ClockOptions
 from worker.delivery import Delivery
+from worker.handlers import BESIDES, HANDLERS
 from worker.hints import Hints
-from worker.process import BESIDES, HANDLERS
 from worker.runner import Limits, StepRunner, Workplace, nothing_besides
 from worker.tasks import StepTask, run_items
 
@@ -75,7 +75,9 @@ class Pipeline:
             StepTask(step, run_items(StepRunner(step, handler, workplace, BESIDES.get(step, nothing_besides))), _idle)
             for step, handler in HANDLERS.items()
         ]
-        tasks.append(StepTask(Step.DELIVER, Delivery(session, secret_box(self._settings), hints).run, _idle))
+        tasks.append(
+            StepTask(Step.DELIVER, Delivery(session, secret_box(self._settings), hints, workplace.worker).run, _idle)
+        )
         deadline = time.monotonic() + PATIENCE
         while self._something_waits():
             assert time.monotonic() < deadline, "it does not come to its end"

@@ -12,7 +12,7 @@ from chaos.poisoned import poisoned
 from config.topology import Step
 from tests.acceptance.system import API_TOKEN, SECRET_KEY
 from tests.pipeline import Desk, text_message
-from worker.process import HANDLERS
+from worker.handlers import HANDLERS
 from worker.runner import Limits
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
