@@ -87,6 +87,11 @@ class NextDeath:
     traceback: str
 
 
+def wait_briefly(connection: Connection, seconds: float) -> None:
+    """To the end of the transaction: wait for no lock longer than that; then it is a BusyError."""
+    connection.execute(_SQL["wait_briefly"], {"lock_timeout": f"{round(seconds * 1000)}ms"})
+
+
 def hold_off_erases(connection: Connection) -> None:
     """To the end of the transaction, as who accepts messages does; before any lock of `put_back`."""
     connection.execute(_SQL["no_erase"])

@@ -48,11 +48,6 @@ class PlannedDelivery:
     key: str
 
 
-def be_brief(connection: Connection, lock_seconds: float) -> None:
-    """To the end of the transaction: wait for no lock longer than that."""
-    connection.execute(_SQL["be_brief"], {"lock_timeout": f"{round(lock_seconds * 1000)}ms"})
-
-
 def plan(connection: Connection, letter_ids: Collection[int]) -> dict[int, PlannedLetter]:
     """Letters by id."""
     rows = connection.execute(_SQL["plan"], {"letter_ids": list(letter_ids)}).fetchall()

@@ -162,8 +162,14 @@ class Acceptor:
             try:
                 ids += self._insert([item])
             except RowRefusedError as error:
-                ids += self._insert([_as_bytes(item, error)])
+                ids += self._insert_bytes(_as_bytes(item, error))
         return ids
+
+    def _insert_bytes(self, item: NewItem) -> Accepted:
+        try:
+            return self._insert([item])
+        except RowRefusedError:  # its headers, then
+            return self._insert([replace(item, headers=None)])
 
     def _insert(self, items: Sequence[NewItem]) -> Accepted:
         with self._session.transaction() as connection:

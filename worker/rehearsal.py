@@ -161,7 +161,7 @@ def _rehearse_chat(
     try:
         with database.rehearsal() as connection:
             end = time.monotonic() + CHAT_SECONDS
-            rehearsals.be_brief(connection, LOCK_SECONDS)
+            put_back.wait_briefly(connection, LOCK_SECONDS)
             if chat_id is not None and not chats.lock_free(connection, {chat_id}):
                 return [Rehearsed(letter_id, Ending.BUSY) for letter_id in letter_ids]
             for letter_id in letter_ids:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from config.topology import Step
-from crm_store import alerts, replays
+from crm_store import alerts, put_back, replays
 from crm_store.alerts import AlertKind
 from crm_store.database import Connection, Session
 from crm_store.errors import BusyError, DatabaseAwayError, translated
@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 WHILE = 0.25
 """Seconds of a look that may be spent on more than one step of each replay."""
+
+LOCK_SECONDS = 0.5
+"""For so long a clock, which has other things to do, waits for a letter that somebody works on."""
 
 Work = dict[Step, list[int]]
 """What is to be hinted after the commit."""
@@ -85,6 +88,7 @@ class Replaying:
                 _stop_short(connection, replay, DEFECT)
 
     def _step(self, connection: Connection, replay_id: int, work: Work) -> bool:
+        put_back.wait_briefly(connection, LOCK_SECONDS)
         replay = replays.take(connection, replay_id)
         if replay is None:
             return False

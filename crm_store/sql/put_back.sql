@@ -2,6 +2,10 @@
 -- Lock order: the lock that an erase takes alone (as accepting messages does), then inbox_state by id, the outbox by id,
 -- dead_letters.
 
+-- name: wait_briefly
+-- Whoever has what is wanted goes on; nobody is held up for long.
+SELECT set_config('lock_timeout', %(lock_timeout)s, true)
+
 -- name: no_erase
 -- A chat that is found stays until its message is committed.
 SELECT pg_advisory_xact_lock_shared(hashtextextended('openchannel accept', 0))

@@ -1,10 +1,6 @@
 -- Rehearsals of replays: what they read, in transactions that are rolled back.
 -- Lock order: as what they rehearse; the chats first, of which those that somebody has are passed by.
 
--- name: be_brief
--- Whoever has what is wanted goes on; nobody is held up for long.
-SELECT set_config('lock_timeout', %(lock_timeout)s, true), set_config('statement_timeout', '5s', true)
-
 -- name: plan
 -- Which chat each letter belongs to, where that is known; those that never came so far may be of one all the same.
 SELECT letters.id, letters.inbox_id, coalesce(item.chat_id, delivery.chat_id) FROM dead_letters AS letters

@@ -249,7 +249,6 @@ def test_a_row_that_somebody_holds_is_waited_for_without_harm(desk: Desk, engine
     die(desk, broken, 1, 2)
     broken.mended = True
     held, free = ask(desk, letter_ids=[1]), ask(desk, letter_ids=[2])
-    engine.session._options = type(engine.session._options)(desk.url, "test", lock_timeout=0.2)
     with desk.session.transaction() as connection:
         connection.execute("SELECT FROM inbox_state WHERE inbox_id = 1 FOR UPDATE")
         engine.look()
