@@ -80,7 +80,7 @@ def test_a_clock_that_does_not_sweep_is_noticed(tmp_path: Path, waiting: str, br
 
 def test_an_answer_before_the_commit_is_noticed(tmp_path: Path, database_url: str, broker_url: str):
     """The web process dies before it commits what it has answered: those messages are nowhere."""
-    record = gather(tmp_path, database_url, broker_url, "publish_before_commit")
+    record = gather(tmp_path, database_url, broker_url, "publish_before_commit", killers=0)
     with ChannelApi() as api:
         found = problems(database_url, record, api)
     assert says(found, "answered 2xx, and not in the inbox"), found
