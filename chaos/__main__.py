@@ -34,7 +34,7 @@ def main() -> None:
         names=given.faults,
         rate=given.rate,
         trace=given.trace,
-        most_pairs=given.pairs,
+        pairs=given.pairs,
         mutation=given.mutation,
         planted=given.poison,
         layout=Layout(disk=SMALL_DISK if not given.faults or "full-disk" in given.faults else 0),
@@ -70,7 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faults", type=_faults, default=(), help="comma-separated; all if not given")
     parser.add_argument("--rate", type=float, default=40.0, help="new messages per second")
     parser.add_argument("--trace", type=float, default=20.0, help="seconds; 0: no crashes between side effects")
-    parser.add_argument("--pairs", type=int, help="cover so many pairs of side effects, drawn by the seed")
+    parser.add_argument("--pairs", type=int, help="of side effects; so many are enough")
     parser.add_argument("--poison", type=_planted, default=Planted(), help="that raises, kills, is unreadable: 4,4,5")
     parser.add_argument("--mutation", default="", help="break a guarantee on purpose: a name of chaos.mutations")
     parser.add_argument("--out", type=Path, help="folder in which a report of what balances is kept")

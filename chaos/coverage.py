@@ -55,9 +55,12 @@ def is_empty(pair: Pair) -> bool:
 class Coverage:
     """Which pairs are still to be had, and who is armed with which."""
 
-    def __init__(self, required: Iterable[Pair], others: Iterable[Pair], fired_file: Path) -> None:
-        """required: what is to be covered. others: what is, if it comes to pass meanwhile."""
+    def __init__(
+        self, required: Iterable[Pair], others: Iterable[Pair], fired_file: Path, enough: int | None = None
+    ) -> None:
+        """required: what is to be covered. others: what is, if it comes to pass. enough: so many required ones are."""
         self.required = tuple(required)
+        self.goal = len(self.required) if enough is None else min(enough, len(self.required))
         self.only_required = True
         """Whether nobody is told to die where nothing is required, and all hurry; else it is left to chance."""
         self.others: tuple[Pair, ...] = ()
@@ -78,8 +81,14 @@ class Coverage:
 
     @property
     def missing(self) -> list[Pair]:
-        """Where somebody has to die, and nobody has yet."""
-        return [pair for pair in self.required if not self._fired[pair]]
+        """Where somebody has to die, and nobody has yet; none if enough have."""
+        missing = [pair for pair in self.required if not self._fired[pair]]
+        return missing if len(self.required) - len(missing) < self.goal else []
+
+    @property
+    def met(self) -> int:
+        """How many of the pairs where it is required somebody has died between."""
+        return sum(self._fired[pair] > 0 for pair in self.required)
 
     @property
     def covered(self) -> list[Pair]:
@@ -144,8 +153,8 @@ class Coverage:
         return found
 
     def _requires(self, pairs: Iterable[Pair]) -> bool:
-        required = set(self.required)
-        return any(pair in required for pair in pairs)
+        missing = set(self.missing)
+        return any(pair in missing for pair in pairs)
 
     def _read(self) -> None:
         self._fired = failpoints.fired([self._fired_file])

@@ -59,6 +59,17 @@ def test_where_somebody_has_died_nobody_has_to(tmp_path: Path) -> None:
     assert (coverage.missing, coverage.covered, coverage.fired) == ([ACCEPT], [TICK], 2)
 
 
+def test_enough_is_enough(tmp_path: Path) -> None:
+    """A small round asks for some pairs, whichever come first."""
+    coverage = Coverage([*BIND, RESPOND], [], tmp_path / "fired", enough=2)
+    died(tmp_path / "fired", BIND[2])
+    assert armed_with(coverage.environment("worker-1", "worker"))
+    assert len(coverage.missing) == 4
+    died(tmp_path / "fired", RESPOND)
+    assert armed_with(coverage.environment("worker-1", "worker")) == set()
+    assert (coverage.missing, coverage.met, coverage.goal) == ([], 2, 2)
+
+
 def test_first_what_is_required(tmp_path: Path) -> None:
     """Whatever else occurs is left to chance, when nothing hurries any more; also what is learnt later."""
     coverage = Coverage([ACCEPT], [], tmp_path / "fired")
