@@ -17,13 +17,12 @@ Pair = tuple[str, str, str]
 PATIENCE = {"web": 10.0, "worker": 10.0, "delivery": 10.0, "clock": 25.0}
 """Seconds of work after which a process that has come to none of its pairs is given others, by its kind."""
 
-ARMED_AT_ONCE = {"web": 1, "worker": 3, "delivery": 1, "clock": 1}
-"""Processes of a kind that are told to die at the same time, each in another step as long as there are several.
-
-Whoever dies alone with an item has it counted, and three times make a dead letter: so one worker must be able to live,
-and at most IN_ONE_STEP may die in the same one.
-"""
 IN_ONE_STEP = 2
+"""Processes that may be told to die in the same step, at the same time.
+
+Whoever dies alone with an item has it counted, and three times make a dead letter: so somebody must be able to live.
+For the same reason one process of each kind is left alone, where there are several.
+"""
 
 PROCESS_OF_KIND = {"web": "web", "worker": "worker", "delivery": "worker", "clock": "clock"}
 DELIVER = "deliver"
@@ -56,9 +55,18 @@ class Coverage:
     """Which pairs are still to be had, and who is armed with which."""
 
     def __init__(
-        self, required: Iterable[Pair], others: Iterable[Pair], fired_file: Path, enough: int | None = None
+        self,
+        required: Iterable[Pair],
+        others: Iterable[Pair],
+        fired_file: Path,
+        processes: Mapping[str, int],
+        enough: int | None = None,
     ) -> None:
-        """required: what is to be covered. others: what is, if it comes to pass. enough: so many required ones are."""
+        """required: what is to be covered. others: what is, if it comes to pass.
+
+        processes: how many there are of each kind. enough: so many required pairs are; None: all.
+        """
+        self._most = {kind: max(1, count - 1) for kind, count in processes.items()}
         self.required = tuple(required)
         self.goal = len(self.required) if enough is None else min(enough, len(self.required))
         self.only_required = True
@@ -105,7 +113,7 @@ class Coverage:
             for scope, pairs in self._open(kind).items()
             if armed[scope] < IN_ONE_STEP and (self._requires(pairs) or not self.only_required)
         }
-        if armed.total() >= ARMED_AT_ONCE[kind] or not by_scope:
+        if armed.total() >= self._most[kind] or not by_scope:
             return {}
         # Steps take turns; those where something is required come first.
         scope = min(
@@ -129,7 +137,7 @@ class Coverage:
             late = time.monotonic() - armed.since > start_seconds + PATIENCE[armed.kind]
             if late and entry.alive and not entry.stopped:
                 table.kill(entry)
-        for kind, most in ARMED_AT_ONCE.items():
+        for kind, most in self._most.items():
             self._arm_another(table, kind, most)
 
     def _arm_another(self, table: Table, kind: str, most: int) -> None:

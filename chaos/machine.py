@@ -85,10 +85,14 @@ class Layout:
     clocks: int = 2
     disk: int = 0
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each kind."""
+        return dict(zip(KINDS, (self.webs, self.workers, self.deliveries, self.clocks), strict=True))
+
     def names(self) -> dict[str, str]:
         """The kind of each process by its name."""
-        counts = {"web": self.webs, "worker": self.workers, "delivery": self.deliveries, "clock": self.clocks}
-        return {f"{kind}-{number}": kind for kind, count in counts.items() for number in range(1, count + 1)}
+        return {f"{kind}-{number}": kind for kind, count in self.counts.items() for number in range(1, count + 1)}
 
 
 class Machine:

@@ -154,7 +154,7 @@ class _Round:
         traces = sorted(self._traces.iterdir())
         seen = pairs(traces)
         required = [pair for pair in pairs(traces, SEEN_OFTEN) if of_pipeline(pair) and not is_empty(pair)]
-        coverage = Coverage(required, seen, self._fired, self._options.pairs)
+        coverage = Coverage(required, seen, self._fired, self._options.layout.counts, self._options.pairs)
         self._tell(f"{len(seen)} pairs of adjacent side effects, {coverage.goal} of them to die between")
         return coverage
 
