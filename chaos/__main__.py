@@ -75,7 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=40.0, help="new messages per second")
     parser.add_argument("--trace", type=float, default=20.0, help="seconds; 0: no crashes between side effects")
     parser.add_argument("--pairs", type=int, help="of side effects; so many are enough")
-    parser.add_argument("--poison", type=_numbers(3), default=(), help="that raises, kills, is unreadable: 4,4,5")
+    parser.add_argument("--poison", type=_numbers(3), default=(), help="that raises, kills, is unreadable: 4,2,5")
     parser.add_argument("--processes", type=_numbers(4), default=(), help="webs, workers, deliveries, clocks: 2,4,1,2")
     parser.add_argument("--mutation", default="", help="break a guarantee on purpose: a name of chaos.mutations")
     parser.add_argument("--out", type=Path, help="folder in which a report of what balances is kept")

@@ -24,6 +24,11 @@ Whoever dies alone with an item has it counted, and three times make a dead lett
 For the same reason one process of each kind is left alone, where there are several.
 """
 
+SELDOM = 3
+"""What was seen less often than that may never come again."""
+RARE = 5
+"""So many times rarer than the most frequent pair of its step, a pair is not waited for."""
+
 PROCESS_OF_KIND = {"web": "web", "worker": "worker", "delivery": "worker", "clock": "clock"}
 DELIVER = "deliver"
 ACCEPT = "accept"
@@ -49,6 +54,22 @@ def of_pipeline(pair: Pair) -> bool:
 def is_empty(pair: Pair) -> bool:
     """Whether it is a transaction in which nothing is written: who dies in it dies between nothing."""
     return pair[1].endswith("/BEGIN") and pair[2].endswith("/COMMIT")
+
+
+def frequent(counts: Mapping[Pair, int]) -> list[Pair]:
+    """Pairs of the pipeline that will occur again and again, as they have while nothing was wrong.
+
+    Those of an empty transaction are not among them. What is rare is so compared with its own step: a busy machine has
+    fewer of everything.
+    """
+    most: Counter[str] = Counter()
+    for pair, count in counts.items():
+        most[scope_of(pair)] = max(most[scope_of(pair)], count)
+    return [
+        pair
+        for pair, count in counts.items()
+        if of_pipeline(pair) and not is_empty(pair) and count >= max(SELDOM, most[scope_of(pair)] / RARE)
+    ]
 
 
 class Coverage:

@@ -17,9 +17,9 @@ import psycopg
 from chaos import balance, faults
 from chaos.channel_api import ChannelApi
 from chaos.conversations import Planted
-from chaos.coverage import Coverage, is_empty, names_of, of_pipeline
+from chaos.coverage import Coverage, frequent, names_of
 from chaos.desk import set_up
-from chaos.failpoints import pairs
+from chaos.failpoints import counts
 from chaos.load import Load
 from chaos.machine import Layout, Machine, MachineError
 from chaos.people import People
@@ -31,8 +31,6 @@ from crm_store.errors import DatabaseAwayError
 
 WARM_UP = 2.0
 """Seconds after the first message before anything is counted as a pair that occurs."""
-SEEN_OFTEN = 20
-"""A pair that occurred so often while nothing was wrong will occur again: somebody must die there. Others may."""
 TELL_EVERY = 15.0
 SETTLED = 3
 """So many looks in a row must find everything done: a hint may be on its way."""
@@ -151,17 +149,15 @@ class _Round:
     def _find_pairs(self) -> Coverage:
         """Let the system work in peace for a while, and look where it could die."""
         self._pause(WARM_UP + self._options.trace)
-        traces = sorted(self._traces.iterdir())
-        seen = pairs(traces)
-        required = [pair for pair in pairs(traces, SEEN_OFTEN) if of_pipeline(pair) and not is_empty(pair)]
-        coverage = Coverage(required, seen, self._fired, self._options.layout.counts, self._options.pairs)
+        seen = counts(sorted(self._traces.iterdir()))
+        coverage = Coverage(frequent(seen), seen, self._fired, self._options.layout.counts, self._options.pairs)
         self._tell(f"{len(seen)} pairs of adjacent side effects, {coverage.goal} of them to die between")
         return coverage
 
     def _learn(self) -> None:
         """What occurs when something is wrong is found out while it is."""
         if self._coverage is not None:
-            self._coverage.learn(pairs(sorted(self._traces.iterdir())))
+            self._coverage.learn(counts(sorted(self._traces.iterdir())))
 
     def _calm(self, storm: Storm) -> None:
         """From now on nobody is armed; whoever still is, or has a clock that is off, is started again."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.coverage import IN_ONE_STEP, Coverage, Pair, is_empty, of_pipeline
+from chaos.coverage import IN_ONE_STEP, Coverage, Pair, frequent, is_empty, of_pipeline
 from chaos.report import Line, Report
 
 pytestmark = pytest.mark.unit
@@ -99,6 +99,13 @@ def test_an_empty_transaction_is_no_pair_to_die_between() -> None:
     """Nothing is written in it; who dies there dies before or after something else."""
     assert is_empty(RESPOND)
     assert not any(map(is_empty, (*BIND, DELIVER)))
+
+
+def test_what_is_rare_is_not_waited_for() -> None:
+    """Rare compared with its own step; and what was seen twice in all may never come again."""
+    counts = {BIND[0]: 100, BIND[1]: 20, BIND[2]: 19, ("worker", "respond/COMMIT", "respond/ack"): 2, ACT: 900}
+    assert frequent(counts) == [BIND[0], BIND[1]]
+    assert frequent({TICK: 500, ACCEPT: 500, DELIVER: 3}) == [DELIVER], "the others write nothing"
 
 
 def test_a_report_fails_for_what_never_fired(tmp_path: Path) -> None:
