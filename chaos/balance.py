@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chaos.channel_api import ChannelApi
-from chaos.checks import answers, cards, dialogs, histories, inbox
+from chaos.checks import answers, automatic, cards, dialogs, histories, inbox
 from chaos.checks.seen import read, rows_of, snapshot
 from chaos.people import Act
 from chaos.record import Record
@@ -60,6 +60,7 @@ def problems_in(connection: Connection, record: Record, api: ChannelApi, acts: S
         *dialogs.broken(rows),
         *dialogs.missing_clocks(rows),
         *dialogs.overdue(rows, LATEST),
+        *automatic.undone(rows),
         *answers.without_message(rows),
         *answers.acknowledged(written, acts),
         *answers.done_once(acts, rows),

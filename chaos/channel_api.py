@@ -75,7 +75,7 @@ class ChannelApi:
         self._over = Event()
         self._lock = Lock()
         self._server = _Server(("127.0.0.1", 0), self._handler())
-        self._thread = Thread(target=self._server.serve_forever, name="channel-api", daemon=True)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), name="channel-api", daemon=True)
 
     @property
     def url(self) -> str:

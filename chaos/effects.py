@@ -94,6 +94,12 @@ def _tasks(track: Track) -> None:
 
     from worker.tasks import StepTask
 
+    def receiving(*_: Any, **__: Any) -> None:
+        """A message was popped from its queue: until it is kept as unacknowledged, only its worker knows it."""
+        track.begin("receive", "receive/popped")
+        track.effect("unacked")
+
+    before(redis_transport.QoS, "append", receiving)
     before(StepTask, "run", lambda task, *_, **__: track.begin(task.name))
     before(httpx.AsyncClient, "send", lambda *_, **__: track.effect("call"))
 

@@ -16,6 +16,8 @@ from chaos.people import Act, People
 from chaos.record import Record
 from tests.acceptance.system import SECRET_KEY, System, wait_until
 
+PATIENCE = 180.0
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -46,12 +48,12 @@ def calm_round(folder: Path, database_url: str, broker_url: str, enough: Callabl
         load.start()
         people.start()
         for mode in (Mode.FAILING, Mode.SILENT, Mode.SLOW):
-            wait_until(lambda: len(api.arrivals) > 3, "answers arrive")
+            wait_until(lambda: len(api.arrivals) > 3, "answers arrive", PATIENCE)
             api.mode = mode
             time.sleep(0.5)  # not waited for: the load is what it is meanwhile
         api.mode = Mode.OK
-        wait_until(lambda: enough(made), "enough has happened")
+        wait_until(lambda: enough(made), "enough has happened", PATIENCE)
         load.stop()
         people.stop()
-        wait_until(lambda: not drained(database_url), "all is drained", 120)
+        wait_until(lambda: not drained(database_url), "all is drained", PATIENCE)
     return made

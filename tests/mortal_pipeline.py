@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import count, zip_longest
 from pathlib import Path
 
 import httpx
@@ -119,13 +120,21 @@ def distinct(seen: Sequence[Pair]) -> list[Pair]:
     return list(kept.values())
 
 
+def in_rounds(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    """At most one of each step in a round, the last step first: so nobody comes to what another has left there."""
+    scopes = ["accept", *Step]
+    by_step = [[pair for pair in pairs if pair[1].startswith(f"{scope}/")] for scope in reversed(scopes)]
+    return [[pair for pair in places if pair is not None] for places in zip_longest(*by_step)]
+
+
 def main() -> None:
-    """Two live, the second of whom is traced; then one dies for each pair, and another follows him."""
+    """Two live, the second of whom is traced; then one dies for each pair, and after each round another follows."""
     trace, fired = map(Path, sys.argv[1:3])
     pipeline = Pipeline(process_settings("test"), trace, fired)
 
-    def live(number: int) -> None:
-        pipeline.post(number)
+    def live(*numbers: int) -> None:
+        for number in numbers:
+            pipeline.post(number)
         pipeline.go_through()
 
     def die(number: int, pair: Pair) -> None:
@@ -136,12 +145,14 @@ def main() -> None:
     at = trace.stat().st_size
     ends.append(in_a_child(lambda: live(2)))
     seen = [(line.split("\t")[1], line.split("\t")[2]) for line in trace.read_text()[at:].splitlines()]
-    killed = []
-    for number, pair in enumerate(distinct(seen), start=3):
-        end = in_a_child(partial(die, number, pair))
-        killed.append((*pair, end == -signal.SIGKILL))
-        answered = not pair[1].startswith("accept/")
-        ends.append(in_a_child(pipeline.go_through if answered else partial(live, number)))
+    killed, numbers = [], count(3)
+    for pairs in in_rounds(distinct(seen)):
+        unanswered = []
+        for pair, number in zip(pairs, numbers, strict=False):
+            killed.append((*pair, in_a_child(partial(die, number, pair)) == -signal.SIGKILL))
+            if pair[1].startswith("accept/"):
+                unanswered.append(number)
+        ends.append(in_a_child(partial(live, *unanswered)))
     print(json.dumps({"seen": seen, "killed": killed, "ends": ends}))
 
 

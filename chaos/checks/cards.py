@@ -42,6 +42,9 @@ _NEVER = {
     """,
 }
 
+RULES = tuple(_NEVER)
+"""By name."""
+
 
 def broken(rows: Rows) -> list[str]:
     """What always holds of the tracker's tables, whatever was done and whoever was killed, and does not."""

@@ -206,6 +206,9 @@ _CLOCKS = {
 }
 """They hold where nobody changes settings and transfers nothing to an open channel of other settings."""
 
+RULES = (*_NEVER, *_LIMITS, *_CLOCKS)
+"""By name."""
+
 _OVERDUE = """
     SELECT kind, open_channel_id, dialog_id FROM timers WHERE due_at < now() - %s * interval '1 second'
 """
@@ -213,8 +216,7 @@ _OVERDUE = """
 
 def broken(rows: Rows, *, limits: bool = True) -> list[str]:
     """What does not hold, each rule with the first rows that break it. limits: false where they were lowered."""
-    rules = {**_NEVER, **(_LIMITS if limits else {})}
-    return list(_told(rules, rows))
+    return list(_told({**_NEVER, **(_LIMITS if limits else {})}, rows))
 
 
 def over_limits(rows: Rows) -> list[str]:

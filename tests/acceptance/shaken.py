@@ -33,6 +33,7 @@ from runtime.ports import accepts_connections, free_port
 SECRET_KEY = base64.urlsafe_b64encode(b"of a round that lasts for seconds").decode()[:43] + "="
 BEFORE_COMMIT = "accept/ledger.enter>accept/COMMIT"
 IN_BIND_CHAT = "bind_chat/chats.bind>bind_chat/matching.add_facts"
+ON_RECEPTION = "receive/popped>receive/unacked"
 AFTER_CLAIM = "respond/inbox.end_batches_of_worker>respond/inbox.begin_batch"
 BATCH = 4
 """Items of a task: few, so that poison among them is soon alone."""
@@ -46,18 +47,18 @@ STANDS_STILL = 8.0
 """Seconds in which nothing has moved, although all workers were there: three times what the sweeper takes."""
 
 
-def gather(folder: Path, database_url: str, broker_url: str, mutation: str = "") -> Record:
-    """Messages come in, one of which kills whoever works on it; the web process dies before its first commit."""
+def gather(folder: Path, database_url: str, broker_url: str, mutation: str = "", *, killers: int = 1) -> Record:
+    """Messages come in, some of which kill whoever works on them; the web process dies before its first commit."""
     port = free_port()
     to_die = {"web": {"CHAOS_KILL_BETWEEN": BEFORE_COMMIT}}
     with _processes(folder, database_url, broker_url, {"CHAOS_MUTATION": mutation}, to_die) as table:
         desk = set_up(database_url, SECRET_KEY, "http://127.0.0.1:9/nobody")
         _start(table, "web", {"OPENCHANNEL_WEB__PORT": str(port)})
         _wait(table, lambda: accepts_connections(port), "the web process answers")
-        planted = Planted(raises=0, kills=1, unreadable=1)
+        planted = Planted(raises=0, kills=killers, unreadable=1)
         load = Load(desk, [f"http://127.0.0.1:{port}"], seed=5, rate=RATE, planted=planted)
         load.start()
-        _wait(table, lambda: _gathered(database_url), "messages have gathered")
+        _wait(table, lambda: _gathered(database_url, killers), "messages have gathered")
         stop = threading.Thread(target=load.stop)
         stop.start()
         _wait(table, lambda: not stop.is_alive(), "all messages are answered")
@@ -144,12 +145,12 @@ def _start(table: Table, name: str, settings: Mapping[str, str] | None = None) -
     table.add(Child(name, [sys.executable, "-m", "chaos.process", kind], env=settings or {}), kind)
 
 
-def _gathered(database_url: str) -> bool:
+def _gathered(database_url: str, killers: int) -> bool:
     with psycopg.connect(database_url) as connection:
-        ((messages, killers),) = connection.execute(
+        ((messages, found),) = connection.execute(
             "SELECT count(*), count(*) FILTER (WHERE message ->> 'text' LIKE %s) FROM inbox", [f"%{KILLS}%"]
         ).fetchall()
-    return bool(messages >= GATHERED and killers)
+    return bool(messages >= GATHERED and found >= killers)
 
 
 def _point_at(database_url: str, url: str) -> None:

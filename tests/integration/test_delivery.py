@@ -1,6 +1,7 @@
 """Delivery: from the outbox to a channel's API, in the order of each chat, again and again with the same key."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -170,6 +171,24 @@ def test_nothing_due_calls_nobody(desk, delivery, receiver):
     delivery.run()
     delivery.run([1, 2], 3)
     assert receiver.texts() == ["once"]
+
+
+def test_certificates_are_read_once(desk, delivery, receiver, monkeypatch):
+    """Not in each round: that would cost more than all the rest of it."""
+    read = []
+    make = ssl.create_default_context
+
+    def noted(*given, **named):
+        read.append(given)
+        return make(*given, **named)
+
+    monkeypatch.setattr(ssl, "create_default_context", noted)
+    write(desk, 1, "a", "b")
+    run_until_done(desk, delivery)
+    assert receiver.texts() == ["a", "b"], "two rounds: one message of a chat at a time"
+    assert read == []
+    with _delivery(desk):
+        assert read != [], "it is seen when they are read"
 
 
 def test_each_chat_has_its_order(desk, delivery, receiver):

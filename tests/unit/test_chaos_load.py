@@ -163,6 +163,16 @@ def test_everything_is_sent_until_it_is_accepted(monkeypatch: pytest.MonkeyPatch
     _chats_are_in_order(load.record)
 
 
+def test_what_is_never_answered_is_given_up() -> None:
+    """Where no web process is there any more, the load ends all the same, and knows what was not accepted."""
+    load = Load(DESK, ["http://127.0.0.1:9"], seed=5, rate=200, planted=Planted(0, 0, 0))
+    load.start()
+    assert wait_for(lambda: len(load.record.sendings) > 5, 60)
+    load.stop(patience=0.1)
+    assert load.record.accepted == 0
+    assert set(load.record.statuses) <= {0}
+
+
 def _planted(record: Record) -> int:
     return sum(one.message.poison is not None for one in record.sendings)
 
