@@ -52,7 +52,7 @@ class Options:
 
     seed: int = 1
     kills: int = 100
-    seconds: float = 120.0
+    seconds: float = 90.0
     longest: float = 900.0
     names: tuple[str, ...] = ()
     rate: float = 40.0
@@ -78,8 +78,10 @@ def run(options: Options, folder: Path, tell: Tell) -> Report:
     machine = Machine(folder, options.layout, options.seed)
     with watched(options.limit, machine.table.end_all) as watch:
         try:
+            machine.check = watch.check
             with machine:
                 _Round(options, machine, report, watch, tell).run()
+                machine.keep_database = bool(report.problems)
         except (StoppedError, MachineError, DatabaseAwayError) as error:
             report.problems.append(f"the round did not come to its end: {error}")
     ends = sorted(machine.table.ends.items())
