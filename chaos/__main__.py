@@ -5,6 +5,8 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -34,10 +36,12 @@ def main() -> None:
         names=given.faults,
         rate=given.rate,
         trace=given.trace,
-        most_pairs=given.pairs,
+        pairs=given.pairs,
         mutation=given.mutation,
-        planted=given.poison,
-        layout=Layout(disk=SMALL_DISK if not given.faults or "full-disk" in given.faults else 0),
+        planted=Planted(*given.poison),
+        layout=replace(
+            Layout(*given.processes), disk=SMALL_DISK if not given.faults or "full-disk" in given.faults else 0
+        ),
     )
     folder = Path(tempfile.mkdtemp(prefix="openchannel-chaos-"))
     _apart(folder)
@@ -70,8 +74,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faults", type=_faults, default=(), help="comma-separated; all if not given")
     parser.add_argument("--rate", type=float, default=40.0, help="new messages per second")
     parser.add_argument("--trace", type=float, default=20.0, help="seconds; 0: no crashes between side effects")
-    parser.add_argument("--pairs", type=int, help="cover so many pairs of side effects, drawn by the seed")
-    parser.add_argument("--poison", type=_planted, default=Planted(), help="that raises, kills, is unreadable: 4,4,5")
+    parser.add_argument("--pairs", type=int, help="of side effects; so many are enough")
+    parser.add_argument("--poison", type=_numbers(3), default=(), help="that raises, kills, is unreadable: 4,2,5")
+    parser.add_argument("--processes", type=_numbers(4), default=(), help="webs, workers, deliveries, clocks: 2,4,1,2")
     parser.add_argument("--mutation", default="", help="break a guarantee on purpose: a name of chaos.mutations")
     parser.add_argument("--out", type=Path, help="folder in which a report of what balances is kept")
     return parser.parse_args()
@@ -86,12 +91,19 @@ def _faults(value: str) -> tuple[str, ...]:
     return names
 
 
-def _planted(value: str) -> Planted:
-    try:
-        raises, kills, unreadable = map(int, value.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{value!r} is not three numbers, as in 4,4,5") from None
-    return Planted(raises, kills, unreadable)
+def _numbers(count: int) -> Callable[[str], tuple[int, ...]]:
+    """So many numbers with commas between."""
+
+    def read(value: str) -> tuple[int, ...]:
+        try:
+            numbers = tuple(map(int, value.split(",")))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != count or min(numbers) < 0:
+            raise argparse.ArgumentTypeError(f"{value!r} is not {count} numbers with commas between")
+        return numbers
+
+    return read
 
 
 def _apart(folder: Path) -> None:

@@ -17,13 +17,17 @@ Pair = tuple[str, str, str]
 PATIENCE = {"web": 10.0, "worker": 10.0, "delivery": 10.0, "clock": 25.0}
 """Seconds of work after which a process that has come to none of its pairs is given others, by its kind."""
 
-ARMED_AT_ONCE = {"web": 1, "worker": 3, "delivery": 1, "clock": 1}
-"""Processes of a kind that are told to die at the same time, each in another step as long as there are several.
-
-Whoever dies alone with an item has it counted, and three times make a dead letter: so one worker must be able to live,
-and at most IN_ONE_STEP may die in the same one.
-"""
 IN_ONE_STEP = 2
+"""Processes that may be told to die in the same step, at the same time.
+
+Whoever dies alone with an item has it counted, and three times make a dead letter: so somebody must be able to live.
+For the same reason one process of each kind is left alone, where there are several.
+"""
+
+SELDOM = 3
+"""What was seen less often than that may never come again."""
+RARE = 5
+"""So many times rarer than the most frequent pair of its step, a pair is not waited for."""
 
 PROCESS_OF_KIND = {"web": "web", "worker": "worker", "delivery": "worker", "clock": "clock"}
 DELIVER = "deliver"
@@ -52,12 +56,40 @@ def is_empty(pair: Pair) -> bool:
     return pair[1].endswith("/BEGIN") and pair[2].endswith("/COMMIT")
 
 
+def frequent(counts: Mapping[Pair, int]) -> list[Pair]:
+    """Pairs of the pipeline that will occur again and again, as they have while nothing was wrong.
+
+    Those of an empty transaction are not among them. What is rare is so compared with its own step: a busy machine has
+    fewer of everything.
+    """
+    most: Counter[str] = Counter()
+    for pair, count in counts.items():
+        most[scope_of(pair)] = max(most[scope_of(pair)], count)
+    return [
+        pair
+        for pair, count in counts.items()
+        if of_pipeline(pair) and not is_empty(pair) and count >= max(SELDOM, most[scope_of(pair)] / RARE)
+    ]
+
+
 class Coverage:
     """Which pairs are still to be had, and who is armed with which."""
 
-    def __init__(self, required: Iterable[Pair], others: Iterable[Pair], fired_file: Path) -> None:
-        """required: what is to be covered. others: what is, if it comes to pass meanwhile."""
+    def __init__(
+        self,
+        required: Iterable[Pair],
+        others: Iterable[Pair],
+        fired_file: Path,
+        processes: Mapping[str, int],
+        enough: int | None = None,
+    ) -> None:
+        """required: what is to be covered. others: what is, if it comes to pass.
+
+        processes: how many there are of each kind. enough: so many required pairs are; None: all.
+        """
+        self._most = {kind: max(1, count - 1) for kind, count in processes.items()}
         self.required = tuple(required)
+        self.goal = len(self.required) if enough is None else min(enough, len(self.required))
         self.only_required = True
         """Whether nobody is told to die where nothing is required, and all hurry; else it is left to chance."""
         self.others: tuple[Pair, ...] = ()
@@ -78,8 +110,14 @@ class Coverage:
 
     @property
     def missing(self) -> list[Pair]:
-        """Where somebody has to die, and nobody has yet."""
-        return [pair for pair in self.required if not self._fired[pair]]
+        """Where somebody has to die, and nobody has yet; none if enough have."""
+        missing = [pair for pair in self.required if not self._fired[pair]]
+        return missing if len(self.required) - len(missing) < self.goal else []
+
+    @property
+    def met(self) -> int:
+        """How many of the pairs where it is required somebody has died between."""
+        return sum(self._fired[pair] > 0 for pair in self.required)
 
     @property
     def covered(self) -> list[Pair]:
@@ -96,7 +134,7 @@ class Coverage:
             for scope, pairs in self._open(kind).items()
             if armed[scope] < IN_ONE_STEP and (self._requires(pairs) or not self.only_required)
         }
-        if armed.total() >= ARMED_AT_ONCE[kind] or not by_scope:
+        if armed.total() >= self._most[kind] or not by_scope:
             return {}
         # Steps take turns; those where something is required come first.
         scope = min(
@@ -120,7 +158,7 @@ class Coverage:
             late = time.monotonic() - armed.since > start_seconds + PATIENCE[armed.kind]
             if late and entry.alive and not entry.stopped:
                 table.kill(entry)
-        for kind, most in ARMED_AT_ONCE.items():
+        for kind, most in self._most.items():
             self._arm_another(table, kind, most)
 
     def _arm_another(self, table: Table, kind: str, most: int) -> None:
@@ -144,8 +182,8 @@ class Coverage:
         return found
 
     def _requires(self, pairs: Iterable[Pair]) -> bool:
-        required = set(self.required)
-        return any(pair in required for pair in pairs)
+        missing = set(self.missing)
+        return any(pair in missing for pair in pairs)
 
     def _read(self) -> None:
         self._fired = failpoints.fired([self._fired_file])

@@ -112,17 +112,18 @@ class Track:
             os.kill(os.getpid(), number)
 
 
-def pairs(traces: Iterable[Path], at_least: int = 1) -> list[tuple[str, str, str]]:
-    """What was seen so often, as (process, a, b), the most frequent first. Files that are not there are passed by.
+def pairs(traces: Iterable[Path]) -> list[tuple[str, str, str]]:
+    """What was seen, as (process, a, b), the most frequent first. Files that are not there are passed by."""
+    return [pair for pair, _ in sorted(counts(traces).items(), key=lambda entry: (-entry[1], entry[0]))]
 
-    A process that was killed is counted by the power of two that it had come to.
-    """
+
+def counts(traces: Iterable[Path]) -> Counter[tuple[str, str, str]]:
+    """About how often each pair was seen: of each process the power of two that it has come to."""
     seen: Counter[tuple[str, str, str]] = Counter()
     for process, before, after, count in _lines(traces):
         # The first line stands for one occurrence, the second for the second, the third for two more, and so on.
         seen[process, before, after] += max(1, int(count) // 2)
-    often = [entry for entry in seen.items() if entry[1] >= at_least]
-    return [pair for pair, _ in sorted(often, key=lambda entry: (-entry[1], entry[0]))]
+    return seen
 
 
 def fired(files: Iterable[Path]) -> Counter[tuple[str, str, str]]:

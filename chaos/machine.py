@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import random
+import shutil
 import signal
 import sys
 import time
@@ -85,10 +86,14 @@ class Layout:
     clocks: int = 2
     disk: int = 0
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each kind."""
+        return dict(zip(KINDS, (self.webs, self.workers, self.deliveries, self.clocks), strict=True))
+
     def names(self) -> dict[str, str]:
         """The kind of each process by its name."""
-        counts = {"web": self.webs, "worker": self.workers, "delivery": self.deliveries, "clock": self.clocks}
-        return {f"{kind}-{number}": kind for kind, count in counts.items() for number in range(1, count + 1)}
+        return {f"{kind}-{number}": kind for kind, count in self.counts.items() for number in range(1, count + 1)}
 
 
 class Machine:
@@ -104,6 +109,10 @@ class Machine:
         self.disk: Disk | None = None
         self.secret_key = base64.urlsafe_b64encode(random.Random(f"key {seed}").randbytes(32)).decode()
         self.api_token = f"service token of seed {seed}"
+        self.check: Callable[[], None] = lambda: None
+        """Called while something is waited for; whatever it raises ends the waiting."""
+        self.keep_database = False
+        """Whether the database is to outlive the small disk that it stands on, as `database/`."""
         self.web_urls: list[str] = []
         self.start_seconds = 0.0
         """What all processes together take to start: after so long each of them is at work."""
@@ -123,6 +132,7 @@ class Machine:
                 self.disk = Disk.mount(self._postgres.folder, self.layout.disk)
                 if self.disk is not None:
                     stack.callback(self.disk.unmount)
+                    stack.callback(self._keep_database)
             self._postgres.prepare()
             self._valkey.prepare()
             network = stack.enter_context(Network())
@@ -184,6 +194,7 @@ class Machine:
             if time.monotonic() > end:
                 said = "\n  ".join(["", *self.table.tail("postgres")[-5:]])
                 raise MachineError(f"after {seconds:.0f} s still not: {what}{said}")
+            self.check()
             self.pause(0.1)
 
     def ask(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
@@ -200,6 +211,10 @@ class Machine:
                 return bool(client.flushall())
         except redis.RedisError:
             return False
+
+    def _keep_database(self) -> None:
+        if self.keep_database:
+            shutil.copytree(self._postgres.cluster, self.folder / "database")
 
     def _child(self, name: str, kind: str) -> Child:
         arguments = {

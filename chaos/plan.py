@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 KILL_GAP = (0.6, 3.0)
 """Seconds between two kills, at the least and at the most."""
@@ -13,8 +12,6 @@ LULL = (0.5, 2.0)
 """Seconds between the end of a fault that lasts and the next one."""
 LASTS = (2.0, 5.0)
 """Seconds for which a fault lasts, unless it says otherwise."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +48,3 @@ def spells(seed: int, lasting: Mapping[str, tuple[float, float]]) -> Iterator[St
         draws.shuffle(bag)
         for name in bag:
             yield Stroke(draws.uniform(*LULL), name, draws.uniform(*lasting[name]), draws.random())
-
-
-def drawn(seed: int, items: Sequence[_T], most: int) -> list[_T]:
-    """So many of them, at the most; which ones follows from the seed."""
-    return random.Random(f"drawn {seed}").sample(items, min(most, len(items)))

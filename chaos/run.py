@@ -14,12 +14,12 @@ from typing import TypeVar
 
 import psycopg
 
-from chaos import balance, faults, plan
+from chaos import balance, faults
 from chaos.channel_api import ChannelApi
 from chaos.conversations import Planted
-from chaos.coverage import Coverage, is_empty, names_of, of_pipeline
+from chaos.coverage import Coverage, frequent, names_of
 from chaos.desk import set_up
-from chaos.failpoints import pairs
+from chaos.failpoints import counts
 from chaos.load import Load
 from chaos.machine import Layout, Machine, MachineError
 from chaos.people import People
@@ -31,8 +31,6 @@ from crm_store.errors import DatabaseAwayError
 
 WARM_UP = 2.0
 """Seconds after the first message before anything is counted as a pair that occurs."""
-SEEN_OFTEN = 20
-"""A pair that occurred so often while nothing was wrong will occur again: somebody must die there. Others may."""
 TELL_EVERY = 15.0
 SETTLED = 3
 """So many looks in a row must find everything done: a hint may be on its way."""
@@ -49,18 +47,17 @@ class Options:
 
     longest: seconds after which the storm ends whatever is missing. names: of the faults, all if empty. rate: messages
     per second. trace: seconds in which the pairs of side effects are found out; 0 leaves crashes between them out.
-    most_pairs: so many of them are to be covered, drawn by the seed; None: all. mutation: see `chaos.mutations`.
-    planted: how much poison.
+    pairs: so many of them are enough; None: all. mutation: see `chaos.mutations`. planted: how much poison.
     """
 
     seed: int = 1
     kills: int = 100
-    seconds: float = 120.0
+    seconds: float = 90.0
     longest: float = 900.0
     names: tuple[str, ...] = ()
     rate: float = 40.0
     trace: float = 20.0
-    most_pairs: int | None = None
+    pairs: int | None = None
     mutation: str = ""
     planted: Planted = field(default_factory=Planted)
     layout: Layout = field(default_factory=lambda: Layout(disk=1024))
@@ -81,8 +78,10 @@ def run(options: Options, folder: Path, tell: Tell) -> Report:
     machine = Machine(folder, options.layout, options.seed)
     with watched(options.limit, machine.table.end_all) as watch:
         try:
+            machine.check = watch.check
             with machine:
                 _Round(options, machine, report, watch, tell).run()
+                machine.keep_database = bool(report.problems)
         except (StoppedError, MachineError, DatabaseAwayError) as error:
             report.problems.append(f"the round did not come to its end: {error}")
     ends = sorted(machine.table.ends.items())
@@ -123,7 +122,7 @@ class _Round:
             if options.trace:
                 self._coverage = self._find_pairs()
                 storm.cover(self._coverage, options.longest / 2)
-                self._tell(f"{len(self._coverage.covered)} pairs are met, {len(self._coverage.missing)} missed")
+                self._tell(f"{self._coverage.met} pairs are met, {len(self._coverage.missing)} missed")
                 storm.each_while = self._learn
             storm.rage(options.seconds, options.kills, options.longest)
             self._tell(f"{storm.kills:,} kills; now everything is left in peace")
@@ -152,19 +151,15 @@ class _Round:
     def _find_pairs(self) -> Coverage:
         """Let the system work in peace for a while, and look where it could die."""
         self._pause(WARM_UP + self._options.trace)
-        traces = sorted(self._traces.iterdir())
-        seen = pairs(traces)
-        required = [pair for pair in pairs(traces, SEEN_OFTEN) if of_pipeline(pair) and not is_empty(pair)]
-        if (most := self._options.most_pairs) is not None:
-            # Of those that come again soonest: a small round has little time.
-            required = plan.drawn(self._options.seed, sorted(required[: 4 * most]), most)
-        self._tell(f"{len(seen)} pairs of adjacent side effects, {len(required)} of them to die between")
-        return Coverage(required, [pair for pair in seen if pair not in required], self._fired)
+        seen = counts(sorted(self._traces.iterdir()))
+        coverage = Coverage(frequent(seen), seen, self._fired, self._options.layout.counts, self._options.pairs)
+        self._tell(f"{len(seen)} pairs of adjacent side effects, {coverage.goal} of them to die between")
+        return coverage
 
     def _learn(self) -> None:
         """What occurs when something is wrong is found out while it is."""
         if self._coverage is not None:
-            self._coverage.learn(pairs(sorted(self._traces.iterdir())))
+            self._coverage.learn(counts(sorted(self._traces.iterdir())))
 
     def _calm(self, storm: Storm) -> None:
         """From now on nobody is armed; whoever still is, or has a clock that is off, is started again."""
@@ -186,10 +181,10 @@ class _Round:
         lines += [Line(fault.name, fault.about, 0, goal=None) for fault in storm.impossible]
         if self._coverage is not None:
             coverage, missing = self._coverage, self._coverage.missing
-            of = len(coverage.required)
-            met = of - len(missing)
+            met, of = coverage.met, len(coverage.required)
             lines.append(Line("between-effects", "a crash between two adjacent side effects", coverage.fired))
-            lines.append(Line("pairs", f"different pairs, of {of} of the pipeline that occur often", met, of))
+            about = f"different pairs, of {of} of the pipeline that occur often"
+            lines.append(Line("pairs", about, met, coverage.goal))
             more = len(coverage.covered) - met
             lines.append(Line("more-pairs", f"of {len(coverage.others)} that are rare, or of operators' acts", more, 0))
             self._report.missing_pairs = names_of(missing)

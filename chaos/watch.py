@@ -59,7 +59,11 @@ def watched(limit: float, end_all: Callable[[], None]) -> Iterator[Watch]:
     def on_signal(number: int, _frame: FrameType | None) -> None:
         watch.ask(f"it was stopped by {signal.Signals(number).name}")
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # Under nohup SIGHUP is ignored, and that is what the user wants.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
     thread = threading.Thread(target=wait, name="chaos-watch", daemon=True)
     thread.start()
     try:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from chaos.coverage import ARMED_AT_ONCE, IN_ONE_STEP, Coverage, Pair, is_empty, of_pipeline
+from chaos.coverage import IN_ONE_STEP, Coverage, Pair, frequent, is_empty, of_pipeline
 from chaos.report import Line, Report
 
 pytestmark = pytest.mark.unit
 
+PROCESSES = {"web": 2, "worker": 4, "delivery": 1, "clock": 2}
 BIND = [("worker", "bind_chat/BEGIN", f"bind_chat/{n}") for n in range(4)]
 RESPOND: Pair = ("worker", "respond/BEGIN", "respond/COMMIT")
 DELIVER: Pair = ("worker", "deliver/COMMIT", "deliver/call")
@@ -32,7 +33,7 @@ def died(file: Path, *pairs: Pair) -> None:
 
 def test_a_process_is_armed_with_all_of_one_step(tmp_path: Path) -> None:
     """It dies at the first that it meets; the next worker is armed in another step, the delivery worker in its own."""
-    coverage = Coverage([*BIND, RESPOND, DELIVER], [], tmp_path / "fired")
+    coverage = Coverage([*BIND, RESPOND, DELIVER], [], tmp_path / "fired", PROCESSES)
     of_bind, of_respond = {f"{a}>{b}" for _, a, b in BIND}, {"respond/BEGIN>respond/COMMIT"}
     first, second = (armed_with(coverage.environment(name, "worker")) for name in ("worker-1", "worker-2"))
     assert sorted([first, second], key=len) == [of_respond, of_bind]
@@ -41,16 +42,24 @@ def test_a_process_is_armed_with_all_of_one_step(tmp_path: Path) -> None:
 
 def test_some_are_left_to_live(tmp_path: Path) -> None:
     """Who takes an item that killed another must be able to end it: not all of a kind die, nor many in one step."""
-    coverage = Coverage(BIND, [], tmp_path / "fired")
+    coverage = Coverage(BIND, [], tmp_path / "fired", PROCESSES)
     armed = [armed_with(coverage.environment(f"worker-{n}", "worker")) for n in range(5)]
-    assert sum(map(bool, armed)) == IN_ONE_STEP < ARMED_AT_ONCE["worker"]
+    assert sum(map(bool, armed)) == IN_ONE_STEP
     assert armed_with(coverage.environment("web-1", "web")) == set()
+
+
+def test_of_two_one_is_left_alone(tmp_path: Path) -> None:
+    """In a small round too; of a single process nobody can be left."""
+    coverage = Coverage([*BIND, RESPOND, DELIVER], [], tmp_path / "fired", {"worker": 2, "delivery": 1})
+    armed = [armed_with(coverage.environment(f"worker-{n}", "worker")) for n in range(2)]
+    assert [bool(one) for one in armed] == [True, False]
+    assert armed_with(coverage.environment("delivery-1", "delivery"))
 
 
 def test_where_somebody_has_died_nobody_has_to(tmp_path: Path) -> None:
     """What has fired is read from what the dying wrote; what is cut short by a kill says nothing."""
     fired = tmp_path / "fired"
-    coverage = Coverage([ACCEPT, TICK], [], fired)
+    coverage = Coverage([ACCEPT, TICK], [], fired, PROCESSES)
     assert coverage.missing == [ACCEPT, TICK]
     died(fired, TICK, TICK)
     with fired.open("a") as written:
@@ -59,9 +68,20 @@ def test_where_somebody_has_died_nobody_has_to(tmp_path: Path) -> None:
     assert (coverage.missing, coverage.covered, coverage.fired) == ([ACCEPT], [TICK], 2)
 
 
+def test_enough_is_enough(tmp_path: Path) -> None:
+    """A small round asks for some pairs, whichever come first."""
+    coverage = Coverage([*BIND, RESPOND], [], tmp_path / "fired", PROCESSES, enough=2)
+    died(tmp_path / "fired", BIND[2])
+    assert armed_with(coverage.environment("worker-1", "worker"))
+    assert len(coverage.missing) == 4
+    died(tmp_path / "fired", RESPOND)
+    assert armed_with(coverage.environment("worker-1", "worker")) == set()
+    assert (coverage.missing, coverage.met, coverage.goal) == ([], 2, 2)
+
+
 def test_first_what_is_required(tmp_path: Path) -> None:
     """Whatever else occurs is left to chance, when nothing hurries any more; also what is learnt later."""
-    coverage = Coverage([ACCEPT], [], tmp_path / "fired")
+    coverage = Coverage([ACCEPT], [], tmp_path / "fired", PROCESSES)
     coverage.learn([ACCEPT, ACT])
     died(tmp_path / "fired", ACCEPT)
     assert armed_with(coverage.environment("web-1", "web")) == set()
@@ -79,6 +99,13 @@ def test_an_empty_transaction_is_no_pair_to_die_between() -> None:
     """Nothing is written in it; who dies there dies before or after something else."""
     assert is_empty(RESPOND)
     assert not any(map(is_empty, (*BIND, DELIVER)))
+
+
+def test_what_is_rare_is_not_waited_for() -> None:
+    """Rare compared with its own step; and what was seen twice in all may never come again."""
+    counts = {BIND[0]: 100, BIND[1]: 20, BIND[2]: 19, ("worker", "respond/COMMIT", "respond/ack"): 2, ACT: 900}
+    assert frequent(counts) == [BIND[0], BIND[1]]
+    assert frequent({TICK: 500, ACCEPT: 500, DELIVER: 3}) == [DELIVER], "the others write nothing"
 
 
 def test_a_report_fails_for_what_never_fired(tmp_path: Path) -> None:
