@@ -50,7 +50,6 @@ class InboundEntry:
     referral: str
     inbox_id: int
     sent_at: datetime
-    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,6 @@ def append_inbound(connection: Connection, entries: Sequence[InboundEntry]) -> N
             "referrals": [entry.referral for entry in entries],
             "inbox_ids": [entry.inbox_id for entry in entries],
             "sent_ats": [entry.sent_at for entry in entries],
-            "received_ats": [entry.received_at for entry in entries],
         },
     )
 

@@ -51,7 +51,6 @@ OF_THE_PROVIDERS_TIME = {
     ("cards", "created_at"),
     ("card_identifiers", "given_at"),
     ("inbox", "received_at"),
-    ("messages", "received_at"),
     ("messages", "sent_at"),
 }
 """Columns that hold when a web process received a message, by its own clock."""

@@ -107,7 +107,6 @@ def _entry(item: ClaimedItem, message: InboundMessage) -> InboundEntry:
         referral=message.referral,
         inbox_id=item.inbox_id,
         sent_at=message.sent_at,
-        received_at=message.received_at,
     )
 
 
