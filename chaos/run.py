@@ -29,8 +29,8 @@ from chaos.storm import Stage, Storm
 from chaos.watch import StoppedError, Watch, watched
 from crm_store.errors import DatabaseAwayError
 
-WARM_UP = 2.0
-"""Seconds after the first message before anything is counted as a pair that occurs."""
+WARM_UP = 6.0
+"""Seconds after the first message in which workers meet that will not meet again so often: not counted as frequent."""
 TELL_EVERY = 15.0
 SETTLED = 3
 """So many looks in a row must find everything done: a hint may be on its way."""
@@ -150,9 +150,13 @@ class _Round:
 
     def _find_pairs(self) -> Coverage:
         """Let the system work in peace for a while, and look where it could die."""
-        self._pause(WARM_UP + self._options.trace)
+        self._pause(WARM_UP)
+        warm_up = counts(sorted(self._traces.iterdir()))
+        self._pause(self._options.trace)
         seen = counts(sorted(self._traces.iterdir()))
-        coverage = Coverage(frequent(seen), seen, self._fired, self._options.layout.counts, self._options.pairs)
+        coverage = Coverage(
+            frequent(seen - warm_up), seen, self._fired, self._options.layout.counts, self._options.pairs
+        )
         self._tell(f"{len(seen)} pairs of adjacent side effects, {coverage.goal} of them to die between")
         return coverage
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
 
 SMALL = (
-    *("--seed", "11", "--processes", "2,2,1,1", "--rate", "30", "--poison", "1,1,2", "--trace", "4", "--pairs", "5"),
+    *("--seed", "11", "--processes", "2,2,1,1", "--rate", "30", "--poison", "1,1,2", "--trace", "3", "--pairs", "5"),
     *("--seconds", "6", "--kills", "12", "--longest", "90"),
     *("--faults", "kill-web,kill-worker,kill-clock,kill-valkey,kill-postgres,flushall,cut-postgres"),
 )
