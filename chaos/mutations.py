@@ -138,6 +138,7 @@ def crash_counted_against_all() -> None:
 
     def settle_crashed(self: FailingItems, connection: Connection) -> None:
         for crashed in failures.take_crashed(connection, self._step):
+            failures.lock_chats_of(connection, crashed.inbox_ids)
             for inbox_id in crashed.inbox_ids if crashed.counts else ():
                 self._count_crash(connection, inbox_id, crashed.worker)
             # It is not suspected, and not run alone: the same batch comes again.

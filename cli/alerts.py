@@ -34,6 +34,7 @@ def send_test_command(
         subject="a test alert: nothing has happened",
         details="{}",
         attempts=1,
+        first_tried_at=now,
         now=now,
     )
     answer = send(receiver, alert)

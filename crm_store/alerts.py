@@ -47,6 +47,7 @@ class LeasedAlert:
     subject: str
     details: str
     attempts: int
+    first_tried_at: datetime
     now: datetime
 
 

@@ -12,6 +12,9 @@ from crm_store.queries import Queries
 
 _SQL = Queries("brakes")
 
+LOOKED_AT = 2_000
+"""Items at each end of a paused step's line among which those are drawn that try it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Brake:
@@ -106,7 +109,7 @@ def release(connection: Connection, probe: Probe) -> Released | None:
 
 def to_probe(connection: Connection, step: Step, limit: int) -> list[int]:
     """Due items of different chats to try the step with, those that have failed least first."""
-    rows = connection.execute(_SQL["to_probe"], {"step": step, "limit": limit}).fetchall()
+    rows = connection.execute(_SQL["to_probe"], {"step": step, "limit": limit, "looked_at": LOOKED_AT}).fetchall()
     return [inbox_id for (inbox_id,) in rows]
 
 

@@ -111,7 +111,7 @@ def count_crash(connection: Connection, step: Step, inbox_id: int) -> int:
 
 def failing_item(connection: Connection, step: Step, inbox_id: int) -> FailingItem | None:
     """Lock a failed item, and its chat before it; None if it has left the step."""
-    lock_chat_of(connection, inbox_id)
+    lock_chats_of(connection, [inbox_id])
     row = connection.execute(_SQL["failing_item"], {"step": step, "inbox_id": inbox_id}).fetchone()
     return FailingItem(*row) if row else None
 
@@ -122,9 +122,9 @@ def retry(connection: Connection, failure: Failure, attempt: int, due_at: dateti
     _insert_failure(connection, failure, attempt)
 
 
-def lock_chat_of(connection: Connection, inbox_id: int) -> None:
-    """Lock an item's chat, in which a burial fixes its place; before the item, as a claim does."""
-    connection.execute(_SQL["lock_chat_of"], {"inbox_id": inbox_id})
+def lock_chats_of(connection: Connection, inbox_ids: Collection[int]) -> None:
+    """Lock the chats of items, in which a burial fixes their places; before the items, as a claim does."""
+    connection.execute(_SQL["lock_chats_of"], {"inbox_ids": list(inbox_ids)})
 
 
 def bury(connection: Connection, failure: Failure, attempts: int) -> bool:

@@ -26,8 +26,8 @@ UNKNOWN_ACCOUNT = "unknown_account"
 OfAccount = Callable[[Channel, str], Channel | None]
 """Finds the channel of another account; see `ingest.directory.channel_of_account`."""
 
-_SECRET_HEADERS = ("authorization", "cookie", "token", "secret", "signature")
-
+_SECRET_HEADERS = ("auth", "cookie", "token", "secret", "signature", "key", "password", "credential")
+"""Parts of the names of headers that may open something; proxies and providers have their own, as `x-api-key`."""
 
 HEADERS_LENGTH = 8 * 1024
 """Characters of a request's headers that are kept with each of its items."""
@@ -38,8 +38,10 @@ def kept_headers(headers: Mapping[str, str]) -> str:
     kept: dict[str, str] = {}
     left = HEADERS_LENGTH
     for name, value in headers.items():
+        if any(part in name.lower() for part in _SECRET_HEADERS):
+            continue
         left -= len(name) + len(value)
-        if left > 0 and not any(part in name for part in _SECRET_HEADERS):
+        if left > 0:
             kept[name] = clean(value)
     return orjson.dumps(kept).decode()
 

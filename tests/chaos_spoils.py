@@ -51,6 +51,18 @@ PLANTED_IN_MEMORY: Mapping[str, tuple[Callable[[Round], None], str]] = {
         lambda spoilt: spoilt.record.statuses.update({401: 1}),
         "good requests were answered as if they were bad ones",
     ),
+    "a webhook that met a defect": (
+        lambda spoilt: spoilt.record.statuses.update({500: 1}),
+        "webhooks were answered neither 2xx nor 503",
+    ),
+    "a message that nobody ever takes": (
+        lambda spoilt: spoilt.record.sending([Message("chaos-all", "m-0", "c-0", "hello?")], 1.0),
+        "never answered 2xx, although all was healed: 1 (m-0)",
+    ),
+    "an act that fails each time": (
+        lambda spoilt: _set(_answer(spoilt), status=0, tries=40),
+        "acts that nobody has answered",
+    ),
     "an answer that never arrived": (
         lambda spoilt: _set(spoilt.api, arrivals=dict(list(spoilt.api.arrivals.items())[1:])),
         "never taken by the receiver",

@@ -30,7 +30,7 @@ TIMEOUT = 8.0
 LEASE = AT_ONCE * TIMEOUT + 30.0
 LOOK_INTERVAL = 1.0
 RETRY_FOR = timedelta(hours=1)
-"""For so long an alert is tried again, whatever its receiver answers: he may be mended meanwhile."""
+"""From its first try, for so long it is tried again, whatever its receiver answers: he may be mended meanwhile."""
 
 _EXCERPT = 200
 """Bytes of a refusal that are shown to who tests it."""
@@ -93,7 +93,7 @@ class AlertSender:
                 log.info("alert_sent", alert=alert.id, kind=alert.kind)
                 return
             due_at = alert.now + timedelta(seconds=delivery_backoff(alert.attempts))
-            if due_at <= alert.at + RETRY_FOR:
+            if due_at <= alert.first_tried_at + RETRY_FOR:
                 alerts.retry(connection, alert, due_at, answer.error)
                 log.warning("alert_retried", alert=alert.id, kind=alert.kind, error=answer.error)
             else:

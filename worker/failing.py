@@ -72,7 +72,11 @@ class FailingItems:
 
     def settle_crashed(self, connection: Connection) -> None:
         """Look for batches that died with their workers. A crash counts only for an item that ran alone."""
-        for crashed in failures.take_crashed(connection, self._step):
+        taken = failures.take_crashed(connection, self._step)
+        alone = [crashed.inbox_ids[0] for crashed in taken if crashed.counts and len(crashed.inbox_ids) == 1]
+        if alone:
+            failures.lock_chats_of(connection, alone)
+        for crashed in taken:
             log.error("batch_crashed", crashed_worker=crashed.worker, items=len(crashed.inbox_ids))
             if not crashed.counts:
                 continue
@@ -82,7 +86,7 @@ class FailingItems:
                 self._count_crash(connection, crashed.inbox_ids[0], crashed.worker)
 
     def _count_crash(self, connection: Connection, inbox_id: int, worker: str) -> None:
-        failures.lock_chat_of(connection, inbox_id)
+        """The item's chat is locked."""
         crashes = failures.count_crash(connection, self._step, inbox_id)
         if crashes >= CRASHES_TO_DEATH:
             failure = Failure(

@@ -76,6 +76,8 @@ def acknowledged(answers: Sequence[Answer], acts: Sequence[Act]) -> Iterator[str
     yield from told("answers that nobody wrote", [its for its in found if its not in wanted])
     odd = [f"{act.kind} in dialog {act.dialog_id}: {act.status}" for act in acts if act.status in (400, 401, 422)]
     yield from told("acts that were answered as if they were malformed", odd)
+    silent = [f"{act.kind} in dialog {act.dialog_id}" for act in acts if act.status == 0]
+    yield from told("acts that nobody has answered, although all was healed", silent)
 
 
 def done_once(acts: Sequence[Act], rows: Rows) -> Iterator[str]:

@@ -37,6 +37,10 @@ def accepted(seen: Seen, record: Record) -> Iterator[str]:
     refused = {status: n for status, n in record.statuses.items() if 400 <= status < 500}
     if refused:
         yield f"good requests were answered as if they were bad ones: {refused}"
+    broken = {status: n for status, n in record.statuses.items() if status >= 500 and status != 503}
+    if broken:
+        yield f"webhooks were answered neither 2xx nor 503: {broken}"
+    yield from told("never answered 2xx, although all was healed", [n for n, s in sent.items() if not s.answered])
 
 
 def dead(seen: Seen, record: Record) -> Iterator[str]:

@@ -24,8 +24,12 @@ ALTER TABLE dead_letters
     ALTER COLUMN channel_id SET NOT NULL,
     ALTER COLUMN first_died_at SET NOT NULL,
     ALTER COLUMN first_died_at SET DEFAULT now();
-INSERT INTO dead_letters (outbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback)
-SELECT id, channel_id, 'deliver', 'failed', 'failed', attempts, error, '' FROM outbox WHERE state = 'failed';
+-- What failed before is no news: it died when its last try had to be over.
+INSERT INTO dead_letters
+    (outbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback, died_at, first_died_at)
+SELECT
+    id, channel_id, 'deliver', 'failed', 'failed', attempts, error, '', least(due_at, now()), least(due_at, now())
+FROM outbox WHERE state = 'failed';
 CREATE INDEX dead_letters_by_time ON dead_letters (died_at);
 
 -- Where each letter stands. What carries it says so: the item's stage, or the delivery's state.

@@ -17,17 +17,18 @@ CREATE UNIQUE INDEX step_brakes_on ON step_brakes (step) WHERE ended_at IS NULL;
 
 -- What persons are to be told. Written in the transaction that finds it, sent by a clock.
 CREATE TABLE alerts (
-    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    message_id uuid NOT NULL DEFAULT gen_random_uuid(), -- `webhook-id`: the same at each try
-    at         timestamptz NOT NULL DEFAULT now(),
-    kind       text NOT NULL,
-    subject    text NOT NULL,                           -- one line for people, without a word of a customer
-    details    jsonb NOT NULL,
-    state      text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'failed', 'logged')),
-    attempts   integer NOT NULL DEFAULT 0,
-    due_at     timestamptz NOT NULL DEFAULT now(),
-    ended_at   timestamptz,
-    error      text NOT NULL DEFAULT ''
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    message_id     uuid NOT NULL DEFAULT gen_random_uuid(), -- `webhook-id`: the same at each try
+    at             timestamptz NOT NULL DEFAULT now(),
+    kind           text NOT NULL,
+    subject        text NOT NULL,                       -- one line for people, without a word of a customer
+    details        jsonb NOT NULL,
+    state          text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'failed', 'logged')),
+    attempts       integer NOT NULL DEFAULT 0,
+    due_at         timestamptz NOT NULL DEFAULT now(),
+    first_tried_at timestamptz,                         -- from then on it is tried for an hour, however late that is
+    ended_at       timestamptz,
+    error          text NOT NULL DEFAULT ''
 );
 CREATE INDEX alerts_waiting ON alerts (due_at) WHERE state = 'waiting';
 CREATE INDEX alerts_by_time ON alerts (at);

@@ -45,12 +45,14 @@ SELECT count(*) FROM dead_letters WHERE died_at > now() - interval '1 minute'
 
 -- name: lease
 -- Those that another clock is sending are left to it; if it dies, they are due again when the lease is over.
-UPDATE alerts SET attempts = attempts + 1, due_at = now() + %(lease)s * interval '1 second'
+UPDATE alerts SET
+    attempts = attempts + 1, due_at = now() + %(lease)s * interval '1 second',
+    first_tried_at = coalesce(first_tried_at, now())
 WHERE id IN (
     SELECT id FROM alerts WHERE state = 'waiting' AND due_at <= now()
     ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-RETURNING id, message_id::text, at, kind, subject, details::text, attempts, now()
+RETURNING id, message_id::text, at, kind, subject, details::text, attempts, first_tried_at, now()
 
 -- name: end
 UPDATE alerts SET state = %(state)s, ended_at = now(), error = %(error)s

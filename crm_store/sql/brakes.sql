@@ -40,14 +40,23 @@ RETURNING since, extract(epoch FROM now() - since)::float8, pauses, reason, fing
 
 -- name: to_probe
 -- The first items of some chats, those that have failed least first: new ones tell more than what failed before. Any of
--- them: what came in one after another may have one fault.
-SELECT inbox_id FROM (
-    SELECT DISTINCT ON (chat_id) inbox_id, attempts
-    FROM inbox_state
-    WHERE stage = %(step)s AND stage < 'done' AND due_at <= clock_timestamp()
-    ORDER BY chat_id, chat_seq NULLS LAST, inbox_id
-) AS first_of_chats
-ORDER BY attempts, random() LIMIT %(limit)s
+-- them: what came in one after another may have one fault. Only those that a claim would take: behind an item that is
+-- retried its chat waits. After a long pause the whole desk stands here, so of the line both ends are looked at.
+WITH ends AS (
+    (SELECT chat_id FROM inbox_state WHERE stage = %(step)s AND stage < 'done' AND due_at <= now()
+     ORDER BY due_at LIMIT %(looked_at)s)
+    UNION
+    (SELECT chat_id FROM inbox_state WHERE stage = %(step)s AND stage < 'done' AND due_at <= now()
+     ORDER BY due_at DESC LIMIT %(looked_at)s)
+)
+SELECT first.inbox_id
+FROM ends CROSS JOIN LATERAL (
+    SELECT inbox_id, stage, due_at, attempts FROM inbox_state
+    WHERE inbox_state.chat_id = ends.chat_id AND stage < 'done' AND stage <= %(step)s
+    ORDER BY chat_seq NULLS LAST, inbox_id LIMIT 1 OFFSET 0
+) AS first
+WHERE first.stage = %(step)s AND first.due_at <= clock_timestamp()
+ORDER BY first.attempts, random() LIMIT %(limit)s
 
 -- name: something_stands
 SELECT EXISTS (SELECT FROM inbox_state WHERE stage = %(step)s AND stage < 'done')

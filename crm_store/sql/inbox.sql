@@ -162,9 +162,10 @@ UPDATE inbox_state SET crashes = crashes + 1, batch_limit = 1, first_failed_at =
 WHERE inbox_id = %(inbox_id)s AND stage = %(step)s
 RETURNING crashes
 
--- name: lock_chat_of
--- Before the item itself, as a claim locks them.
-SELECT id FROM chats WHERE id = (SELECT chat_id FROM inbox_state WHERE inbox_id = %(inbox_id)s) FOR NO KEY UPDATE
+-- name: lock_chats_of
+-- Before the items themselves, as a claim locks them.
+SELECT id FROM chats WHERE id = ANY(ARRAY(SELECT chat_id FROM inbox_state WHERE inbox_id = ANY(%(inbox_ids)s)))
+ORDER BY id FOR NO KEY UPDATE
 
 -- name: failing_item
 -- A failed item as it stands now, locked, with the database's clock. What its step was paused since its first failure

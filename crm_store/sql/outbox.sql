@@ -64,9 +64,11 @@ ON CONFLICT (outbox_id) DO UPDATE SET
 UPDATE outbox SET state = 'expired' WHERE dialog_id = ANY(%(dialog_ids)s) AND state = 'held'
 
 -- name: oldest_due
--- What `lease` would take: behind one that is being sent or tried again, its chat has nothing due.
-SELECT extract(epoch FROM now() - min(due_at))::float8 FROM outbox AS due
+-- What `lease` would take: behind one that is being sent or tried again, its chat has nothing due. It stops at the first:
+-- each clock asks twice a second, however much waits.
+SELECT extract(epoch FROM now() - due_at)::float8 FROM outbox AS due
 WHERE state = 'pending' AND due_at <= now() AND NOT EXISTS (
     SELECT FROM outbox AS earlier
     WHERE earlier.state = 'pending' AND earlier.chat_id = due.chat_id AND earlier.seq < due.seq
 )
+ORDER BY due_at LIMIT 1

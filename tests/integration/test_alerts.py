@@ -74,7 +74,11 @@ def raise_one(desk: Desk, subject: str = "something") -> None:
 
 def due(desk: Desk, *, seconds: float = 0.0) -> None:
     """Time passes, for alerts."""
-    desk.execute("UPDATE alerts SET due_at = now() - interval '1 s', at = at - %s * interval '1 second'", seconds)
+    desk.execute(
+        "UPDATE alerts SET due_at = now() - interval '1 s', at = at - given.passed, "
+        "first_tried_at = first_tried_at - given.passed FROM (SELECT %s * interval '1 second' AS passed) AS given",
+        seconds,
+    )
 
 
 # What is told
@@ -213,6 +217,18 @@ def test_after_an_hour_it_is_given_up_and_known(desk, receiver, sender):
     assert desk.rows("SELECT state, error FROM alerts") == [("failed", "HTTP 500")]
     assert [(line["event"], line["log_level"]) for line in logs] == [("alert_failed", "error")]
     assert "hush" not in str(logs), "the URL may hold a token"
+
+
+def test_the_hour_begins_with_the_first_try(desk, receiver, sender):
+    """What was raised while no clock ran is not given up because its receiver refuses it once."""
+    raise_one(desk)
+    due(desk, seconds=7200)
+    receiver.answers = [(500, b"")]
+    sender.send_due()
+    assert desk.value("SELECT state FROM alerts") == "waiting"
+    due(desk)
+    sender.send_due()
+    assert desk.value("SELECT state FROM alerts") == "sent"
 
 
 def test_a_receiver_that_is_not_there_or_never_answers_is_tried_again(desk, receiver, sender, monkeypatch):

@@ -303,6 +303,20 @@ def test_a_good_message_among_poison_is_tried_first(desk):
     assert paused(desk) == []
 
 
+def test_what_stands_behind_a_retried_item_is_not_tried(desk, monkeypatch):
+    """It could not run, and the try would say nothing; another chat's is found, at whichever end of a long line."""
+    monkeypatch.setattr(brakes, "LOOKED_AT", 2)
+    first, _behind = desk.accept(text_message("telegram", 1, "one"), text_message("telegram", 1, "two"))
+    drain(desk, desk.worker(), [Step.CRM_LOOKUP])
+    (other,) = say(desk, "three", first_chat=2)
+    desk.execute("UPDATE inbox_state SET due_at = now() + interval '1 hour', attempts = 1 WHERE inbox_id = %s", first)
+    with desk.session.transaction() as connection:
+        assert brakes.to_probe(connection, STEP, MOST_PROBED) == [other]
+    desk.execute("UPDATE inbox_state SET due_at = now() - interval '1 hour' WHERE inbox_id = %s", first)
+    with desk.session.transaction() as connection:
+        assert brakes.to_probe(connection, STEP, MOST_PROBED) == [other, first]
+
+
 def test_a_step_that_fails_again_at_once_backs_off_further(desk):
     """Its pauses are remembered for some minutes; after those it begins anew."""
     for minutes, pauses, seconds in ((1, 3, 4), (10, 1, 1)):

@@ -7,6 +7,7 @@ import pytest
 from yoyo import get_backend, read_migrations
 
 from crm_store.migrations import FOLDER, migrate, pending
+from worker.alert_watch import AlertThresholds, look_at_letters
 
 pytestmark = pytest.mark.integration
 
@@ -97,3 +98,37 @@ def test_a_desk_of_before_goes_on(empty_database_url):
     assert seats == [(3, 5, 5), (2, 6, 6), (1, 7, 7)]
     assert (clocks, awaited) == ([("handover", 1, True)], [(2,)])
     assert (count, events) == ([(3,), (0,)], [(1, True)])
+
+
+FAILED_BEFORE = """
+INSERT INTO open_channels (name, settings) VALUES ('desk', '{}');
+INSERT INTO channels (key, kind, name, open_channel_id, secrets) VALUES ('bot', 'custom', 'bot', 1, '');
+INSERT INTO chats (channel_id, external_id) VALUES (1, 'a');
+INSERT INTO outbox (channel_id, chat_id, seq, state, attempts, error, created_at, first_tried_at, due_at)
+SELECT 1, 1, n, 'failed', 9, 'HTTP 404', since, since, since + interval '1 hour'
+FROM generate_series(1, 100) AS n, (SELECT now() - interval '3 days') AS earlier (since);
+INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback, died_at)
+VALUES (7, 'bind_chat', 'key', 'KeyError@a.py:b', 6, '', '', now() - interval '2 days');
+"""
+"""A desk as it was before deliveries had dead letters (0007): a hundred have failed, three days ago."""
+
+
+def test_what_failed_before_is_a_letter_and_no_news(empty_database_url):
+    """Each failed delivery becomes a dead letter of the time when it failed: nobody is woken by a new version."""
+    backend = get_backend(empty_database_url.replace("postgresql:", "postgresql+psycopg:", 1))
+    every = read_migrations(str(FOLDER))
+    backend.apply_migrations(every.filter(lambda one: one.id < "0008"))
+    backend.connection.close()
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(FAILED_BEFORE)
+        assert migrate(empty_database_url)[0].startswith("0008")
+        letters = connection.execute(
+            "SELECT step, state, count(*), max(died_at) < now() - interval '1 day', bool_and(first_died_at = died_at) "
+            "FROM dead_letters_now GROUP BY 1, 2 ORDER BY 1"
+        ).fetchall()
+        look_at_letters(connection, AlertThresholds())
+        alerts = connection.execute("SELECT kind, subject FROM alerts").fetchall()
+        deaths = connection.execute("SELECT step, reason, n FROM deaths ORDER BY 1").fetchall()
+    assert letters[-1] == ("deliver", "dead", 100, True, True)
+    assert alerts == []
+    assert deaths == [("bind_chat", "key", 1), ("deliver", "failed", 100)]

@@ -1,6 +1,7 @@
 """How a step is run: what fails is halved and retried, what crashes is suspected, and what is away waits."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -497,6 +498,28 @@ def test_settling_is_shared_out(desk):
         assert failures.take_crashed(other, STEP) == []
     first.close()
     second.close()
+
+
+def test_crashes_lock_their_chats_in_order(desk):
+    """Whoever has the lower chat gets the higher one too: nobody waits for it in the wrong order."""
+    lower, higher = say(desk, "a", "b")
+    for inbox_id in (higher, lower):
+        desk.execute(
+            "INSERT INTO batches (step, worker, backend_pid, backend_start, inbox_ids) VALUES (%s, 'w', 0, now(), %s)",
+            STEP,
+            [inbox_id],
+        )
+    chats = [chat_id for (chat_id,) in desk.rows("SELECT chat_id FROM inbox_state ORDER BY inbox_id")]
+    lock, session = "SELECT id FROM chats WHERE id = %s FOR NO KEY UPDATE", Session(desk.options)
+    with ThreadPoolExecutor(1) as pool:
+        with session.transaction() as connection:
+            connection.execute(lock, [chats[0]])
+            settling = pool.submit(desk.worker().runners[STEP]._settle)
+            assert wait_for(lambda: desk.blocked_sessions() == 1, 60)
+            connection.execute(f"{lock} NOWAIT", [chats[1]])
+        settling.result(60)
+    session.close()
+    assert desk.rows("SELECT crashes FROM inbox_state") == [(1,), (1,)]
 
 
 def test_costs_are_entered_with_the_effects(desk):
