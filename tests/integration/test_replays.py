@@ -89,6 +89,18 @@ def test_a_letter_that_has_crashed_workers_runs_alone_and_one_crash_is_enough(de
     assert desk.rows("SELECT crashes, batch_limit FROM inbox_state ORDER BY inbox_id") == [(2, 1), (0, BATCH_LIMIT)]
 
 
+@pytest.mark.parametrize("later", [Step.ENSURE_CARD, Step.DISTRIBUTE])
+def test_what_fails_in_a_later_step_has_had_one_try_too(desk: Desk, engine: Engine, later: Step) -> None:
+    """It came through the step where it had died: the next one does not hold up its chat for a minute either."""
+    die(desk, Broken(Step.BIND_CHAT), 1)
+    replay_id = ask(desk)
+    engine.look()
+    drain(desk, Broken(later).worker(desk, retry_for=60.0))
+    engine.look()
+    assert outcomes(desk, replay_id) == [("failed", "key")]
+    assert desk.rows("SELECT step, deaths FROM dead_letters") == [(later.value, 2)]
+
+
 def test_replayed_items_run_apart_from_all_others(desk: Desk, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who knows what is in them: no fresh message is in their batch, and they are not a batch of hundreds."""
     monkeypatch.setattr(replaying, "BATCH_LIMIT", 3)
