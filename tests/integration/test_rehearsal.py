@@ -7,12 +7,14 @@ import pytest
 from config.masking import MASK
 from config.topology import Step
 from crm_store.database import Connection, Database
+from crm_store.inbox import ClaimedItem
 from tests.pipeline import BOX, Desk, drain, text_message
 from tests.replays import Broken, Engine, accept_event, ask, die, events_of, letters, slice_of, unreadable
 from tracker.identifiers import Evidence, phone
 from worker import rehearsal
 from worker.handlers import HANDLERS
 from worker.rehearsal import Ending, Rehearsed, rehearse
+from worker.runner import Carried, Outcome
 
 pytestmark = pytest.mark.integration
 
@@ -127,6 +129,23 @@ def test_what_would_fail_again_says_where_and_of_what(desk: Desk, monkeypatch: p
     assert one.error == f"ValueError: '{MASK}', call {MASK}"
     assert one.cause.startswith("ValueError@")
     assert bool(one.cards) is (step is Step.DISTRIBUTE), "ensure_card has made the card of it"
+
+
+def test_what_has_killed_workers_is_not_tried_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the API this process serves all: it does not run what it would die of; what comes after it is told."""
+    mended(desk, 1, 1)
+    desk.execute("UPDATE dead_letters SET reason = 'worker_crashed' WHERE id = 1")
+    ran: list[int] = []
+
+    def deadly(connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
+        ran.extend(item.inbox_id for item in items)
+        return HANDLERS[STEP](connection, items, carried)
+
+    monkeypatch.setattr(rehearsal, "HANDLERS", {**HANDLERS, STEP: deadly})
+    deathly, other = dry_run(desk)
+    assert (deathly.ending, deathly.step, deathly.reason) == (Ending.NOT_TRIED, STEP, "worker_crashed")
+    assert other.ending is Ending.DONE
+    assert ran == [2]
 
 
 def test_letters_of_one_chat_see_each_others_effects(desk: Desk) -> None:
