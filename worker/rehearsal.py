@@ -31,7 +31,7 @@ LOCK_SECONDS = 0.3
 """For so long a rehearsal waits for what others have."""
 
 CHAT_SECONDS = 0.4
-"""After so long with one chat the rest of its letters is left out: others want what is locked."""
+"""After so long with one chat the rest of its letters is left out, but never the first: others want what is locked."""
 
 
 class Ending(StrEnum):
@@ -166,7 +166,7 @@ def _rehearse_chat(
             if chat_id is not None and not chats.lock_free(connection, {chat_id}):
                 return [Rehearsed(letter_id, Ending.BUSY) for letter_id in letter_ids]
             for letter_id in letter_ids:
-                if time.monotonic() > end:
+                if found and time.monotonic() > end:
                     found.append(Rehearsed(letter_id, Ending.LEFT_OUT))
                 else:
                     found.append(_rehearse_letter(connection, box, letter_id))
