@@ -26,7 +26,8 @@ UNKNOWN_ACCOUNT = "unknown_account"
 OfAccount = Callable[[Channel, str], Channel | None]
 """Finds the channel of another account; see `ingest.directory.channel_of_account`."""
 
-_SECRET_HEADERS = ("authorization", "cookie", "token", "secret", "signature")
+_SECRET_HEADERS = ("auth", "cookie", "token", "secret", "signature", "key", "passw", "credential")
+"""Parts of names of headers that may carry one, as `x-api-key` of a gateway before us."""
 
 
 HEADERS_LENGTH = 8 * 1024
