@@ -30,8 +30,8 @@ from worker.steps.crm_lookup import advice, identifiers_of
 MOST_AT_ONCE = 2000
 """Letters of one act, which is one transaction: some tenths of a second."""
 
-READ_AT_ONCE = 200
-"""Letters that an export reads at once: each may have megabytes."""
+READ_AT_ONCE = 20
+"""Letters that an export reads at once: each may have megabytes, and some times as many once it is taken apart."""
 
 EDITABLE_STEPS = frozenset({"parse", "accept", "crm_lookup", "bind_chat"})
 """Those that have not written the message into the history; what comes after them reads nothing of it."""

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import LiteralString
 
+import orjson
+
 from config.topology import Step
 from crm_store import ledger
 from crm_store.database import Connection
@@ -66,13 +68,20 @@ class Selection:
             "since": self.since,
             "until": self.until,
             "text": None if self.text is None else _containing(self.text),
+            "in_json": None if self.text is None else _containing(_in_json(self.text)),
             "escaped": None if self.text is None else _containing(_as_escaped(self.text)),
+            "escaped_in_json": None if self.text is None else _containing(_as_escaped(_in_json(self.text))),
         }
 
 
 def _containing(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
+
+
+def _in_json(text: str) -> str:
+    """As it stands within a string of JSON, with its quotes and line breaks."""
+    return orjson.dumps(text).decode()[1:-1]
 
 
 def _as_escaped(text: str) -> str:

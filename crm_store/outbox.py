@@ -61,7 +61,7 @@ def lease(connection: Connection, limit: int, seconds: float) -> list[LeasedDeli
 
 def sent(connection: Connection, delivery: LeasedDelivery) -> None:
     """The channel has taken it. Changes nothing if the lease was lost meanwhile."""
-    connection.execute(_SQL["sent"], {"id": delivery.id, "attempts": delivery.attempts})
+    connection.execute(_SQL["sent"], _leased(delivery))
 
 
 def retry(connection: Connection, delivery: LeasedDelivery, due_at: datetime, failed: FailedTry) -> None:
@@ -74,14 +74,12 @@ def failed(connection: Connection, delivery: LeasedDelivery, failed: FailedTry) 
     connection.execute(_SQL["failed"], _failed_try(delivery, failed))
 
 
+def _leased(delivery: LeasedDelivery) -> dict[str, object]:
+    return {"id": delivery.id, "attempts": delivery.attempts, "key": delivery.idempotency_key}
+
+
 def _failed_try(delivery: LeasedDelivery, failed: FailedTry) -> dict[str, object]:
-    return {
-        "id": delivery.id,
-        "attempts": delivery.attempts,
-        "error": failed.error,
-        "reason": failed.reason,
-        "worker": failed.worker,
-    }
+    return {**_leased(delivery), "error": failed.error, "reason": failed.reason, "worker": failed.worker}
 
 
 def expire_held(connection: Connection, dialog_ids: Collection[int]) -> None:

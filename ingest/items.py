@@ -26,7 +26,7 @@ UNKNOWN_ACCOUNT = "unknown_account"
 OfAccount = Callable[[Channel, str], Channel | None]
 """Finds the channel of another account; see `ingest.directory.channel_of_account`."""
 
-_SECRET_HEADERS = ("auth", "cookie", "token", "secret", "signature", "key", "password", "credential")
+_SECRET_HEADERS = ("auth", "cookie", "token", "secret", "signature", "key", "passw", "credential")
 """Parts of the names of headers that may open something; proxies and providers have their own, as `x-api-key`."""
 
 HEADERS_LENGTH = 8 * 1024

@@ -66,7 +66,9 @@ class FailingItems:
         return WrittenDown(failure, item)
 
     def _decide(self, item: FailingItem) -> Retry | GiveUp:
-        if item.paused and not item.replayed:  # a replayed item has its one try, whatever its step does
+        if item.replayed:  # it has one try in each step, whatever the step does: its chat has waited long enough
+            return GiveUp()
+        if item.paused:
             return after_failure_while_paused(item.now, item.attempts)
         return after_failure(item.now, item.first_failed_at, item.attempts, self._retry_for)
 

@@ -31,7 +31,7 @@ LOCK_SECONDS = 0.3
 """For so long a rehearsal waits for what others have."""
 
 CHAT_SECONDS = 0.4
-"""After so long with one chat the rest of its letters is left out: others want what is locked."""
+"""After so long with one chat the rest of its letters is left out, but never the first: others want what is locked."""
 
 
 class Ending(StrEnum):
@@ -39,7 +39,7 @@ class Ending(StrEnum):
 
     done, ignored: it goes through. sent: a delivery, to its channel. fails: it is a dead letter again. not_dead: there
     is nothing to replay. busy: a step or a person has its chat or its open channel at the moment. left_out: its chat
-    has more letters than can be shown at once.
+    has more letters than can be shown at once. not_tried: workers died of it, and this process is to live.
     """
 
     DONE = "done"
@@ -49,6 +49,7 @@ class Ending(StrEnum):
     NOT_DEAD = "not_dead"
     BUSY = "busy"
     LEFT_OUT = "left_out"
+    NOT_TRIED = "not_tried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def _rehearse_chat(
             if chat_id is not None and not chats.lock_free(connection, {chat_id}):
                 return [Rehearsed(letter_id, Ending.BUSY) for letter_id in letter_ids]
             for letter_id in letter_ids:
-                if time.monotonic() > end:
+                if found and time.monotonic() > end:
                     found.append(Rehearsed(letter_id, Ending.LEFT_OUT))
                 else:
                     found.append(_rehearse_letter(connection, box, letter_id))
@@ -198,6 +199,9 @@ def _rehearse_letter(connection: Connection, box: SecretBox, letter_id: int) -> 
         delivery = rehearsals.delivery(connection, letter_id)
         text = f"{MASK} ({len(delivery.text)} characters)"
         return Rehearsed(letter_id, Ending.SENT, texts=[text], channel_key=delivery.channel_key)
+    death = rehearsals.last_death(connection, letter_id)
+    if death.reason == put_back.CRASHED:
+        return Rehearsed(letter_id, Ending.NOT_TRIED, death.step, death.reason)
     return _go_through(connection, letter_id, inbox_ids[0])
 
 

@@ -39,6 +39,7 @@ ENDINGS = {
     Ending.NOT_DEAD: "is no dead letter: nothing to replay",
     Ending.BUSY: "cannot be told: somebody works on its chat at the moment; ask again",
     Ending.LEFT_OUT: "is left out: its chat has more letters than can be shown at once",
+    Ending.NOT_TRIED: "is not tried out: workers have died of it, and a replay runs it in one, alone",
 }
 
 COUNTED = {
@@ -49,6 +50,7 @@ COUNTED = {
     Ending.NOT_DEAD: "not dead",
     Ending.BUSY: "busy",
     Ending.LEFT_OUT: "left out",
+    Ending.NOT_TRIED: "not tried out",
 }
 
 # Replays

@@ -121,7 +121,10 @@ def show_command(
 
 
 def _follow(needs: Dependencies, replay: Replay, *, detach: bool, as_json: bool) -> None:
-    """Wait for the end, unless nobody wants to, or nothing can come of it. Exit 1: something failed, or it braked."""
+    """Wait for the end, unless nobody wants to, or nothing can come of it.
+
+    Exit 1: something failed, or some letters wait because it braked or somebody else stopped it.
+    """
     driven = clock_runs(needs)
     if not driven:
         sys.stderr.write(
@@ -133,7 +136,7 @@ def _follow(needs: Dependencies, replay: Replay, *, detach: bool, as_json: bool)
     show(replay, Replay, f"replay {replay.id}: {standing(replay)}\n{following(replay)}", as_json=as_json)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
-    if replay.state is ReplayState.BRAKED or replay.failed or not driven:
+    if replay.state in {ReplayState.BRAKED, ReplayState.STOPPED} or replay.failed or not driven:
         raise typer.Exit(1)
 
 

@@ -26,8 +26,9 @@ WHERE (%(ids)s::bigint[] IS NULL OR letters.id = ANY(%(ids)s::bigint[]))
         %(text)s::text IS NULL OR letters.error ILIKE %(text)s::text
         OR EXISTS (
             SELECT FROM inbox WHERE inbox.id = letters.inbox_id AND (
-                inbox.message::text ILIKE %(text)s::text
-                OR inbox.message IS NULL AND encode(inbox.raw, 'escape') ILIKE %(escaped)s::text
+                inbox.message::text ILIKE %(in_json)s::text
+                OR inbox.message IS NULL
+                AND encode(inbox.raw, 'escape') ILIKE ANY (ARRAY[%(escaped)s::text, %(escaped_in_json)s::text])
             )
         )
         OR EXISTS (

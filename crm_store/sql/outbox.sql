@@ -32,13 +32,14 @@ RETURNING
     outbox.attempts, outbox.first_tried_at, now(), outbox.dialog_id
 
 -- name: sent
+-- Of the try that was leased, and of no other: a replay may have put the message back meanwhile, under another key.
 UPDATE outbox SET state = 'sent', sent_at = now(), error = ''
-WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
+WHERE id = %(id)s AND attempts = %(attempts)s AND idempotency_key = %(key)s AND state = 'pending'
 
 -- name: retry
 WITH tried AS (
     UPDATE outbox SET due_at = %(due_at)s, error = %(error)s
-    WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
+    WHERE id = %(id)s AND attempts = %(attempts)s AND idempotency_key = %(key)s AND state = 'pending'
     RETURNING id, attempts
 )
 INSERT INTO failures (outbox_id, step, attempt, worker, reason, error, traceback)
@@ -48,7 +49,7 @@ SELECT id, 'deliver', attempts, %(worker)s, %(reason)s, %(error)s, '' FROM tried
 -- One letter per delivery: a replay that fails again is the same letter's next death.
 WITH given_up AS (
     UPDATE outbox SET state = 'failed', error = %(error)s
-    WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
+    WHERE id = %(id)s AND attempts = %(attempts)s AND idempotency_key = %(key)s AND state = 'pending'
     RETURNING id, channel_id, attempts
 ), attempt AS (
     INSERT INTO failures (outbox_id, step, attempt, worker, reason, error, traceback)

@@ -55,8 +55,8 @@ def test_every_kind_of_death_is_listed(desk: Desk) -> None:
 
 def test_filters(desk: Desk) -> None:
     """By channel, reason, step, cause, time, state, number and text; what does not fit is named in the error."""
-    first = poisoned(desk, "desk-telegram", "7", "Fahrrad gekauft 100%", reason="boom")
-    unread = unreadable(desk, "desk-custom", {"type": "message", "text": "Schlüssel_verloren"})
+    first = poisoned(desk, "desk-telegram", "7", 'Fahrrad "gekauft" 100%', reason="boom")
+    unread = unreadable(desk, "desk-custom", {"type": "message", "text": 'Schlüssel_verloren\n"gestern"'})
     sent = undelivered(desk, desk.dialog("desk-custom", "8"), "ann", "Ihr Paket kommt")
     group = desk.get(f"{LETTERS}/{first}")["group"]
     died = desk.value("SELECT died_at FROM dead_letters WHERE id = %s", unread).isoformat()
@@ -73,6 +73,8 @@ def test_filters(desk: Desk) -> None:
         ({"ids": [first, sent]}, [sent, first]),
         ({"text": "FAHRRAD"}, [first]),
         ({"text": "100%"}, [first]),
+        ({"text": '"Gekauft" 1'}, [first]),
+        ({"text": 'verloren\n"gestern"'}, [unread]),
         ({"text": "1_0%"}, []),
         ({"text": "schlüssel_"}, [unread]),
         ({"text": "paket"}, [sent]),

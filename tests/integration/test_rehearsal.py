@@ -7,12 +7,14 @@ import pytest
 from config.masking import MASK
 from config.topology import Step
 from crm_store.database import Connection, Database
+from crm_store.inbox import ClaimedItem
 from tests.pipeline import BOX, Desk, drain, text_message
 from tests.replays import Broken, Engine, accept_event, ask, die, events_of, letters, slice_of, unreadable
 from tracker.identifiers import Evidence, phone
 from worker import rehearsal
 from worker.handlers import HANDLERS
 from worker.rehearsal import Ending, Rehearsed, rehearse
+from worker.runner import Carried, Outcome
 
 pytestmark = pytest.mark.integration
 
@@ -27,6 +29,12 @@ def desk(database_url: str) -> Iterator[Desk]:
         operators = [made.operator("ann")]
         made.open_channel("desk", ["telegram", "whatsapp", "custom"], operators, nobody_available_text=NOBODY)
         yield made
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine takes its time: no letter is left out for that."""
+    monkeypatch.setattr(rehearsal, "CHAT_SECONDS", 60.0)
 
 
 def dry_run(desk: Desk, letter_ids: Sequence[int] | None = None) -> list[Rehearsed]:
@@ -129,6 +137,23 @@ def test_what_would_fail_again_says_where_and_of_what(desk: Desk, monkeypatch: p
     assert bool(one.cards) is (step is Step.DISTRIBUTE), "ensure_card has made the card of it"
 
 
+def test_what_has_killed_workers_is_not_tried_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the API this process serves all: it does not run what it would die of; what comes after it is told."""
+    mended(desk, 1, 1)
+    desk.execute("UPDATE dead_letters SET reason = 'worker_crashed' WHERE id = 1")
+    ran: list[int] = []
+
+    def deadly(connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
+        ran.extend(item.inbox_id for item in items)
+        return HANDLERS[STEP](connection, items, carried)
+
+    monkeypatch.setattr(rehearsal, "HANDLERS", {**HANDLERS, STEP: deadly})
+    deathly, other = dry_run(desk)
+    assert (deathly.ending, deathly.step, deathly.reason) == (Ending.NOT_TRIED, STEP, "worker_crashed")
+    assert other.ending is Ending.DONE
+    assert ran == [2]
+
+
 def test_letters_of_one_chat_see_each_others_effects(desk: Desk) -> None:
     """One card and one dialog for both, whose operator the second one finds already."""
     mended(desk, 1, 2, 1)
@@ -198,4 +223,4 @@ def test_a_chat_is_not_held_for_long(desk: Desk, monkeypatch: pytest.MonkeyPatch
     """Of a chat with many letters the first are shown, and the rest is left out."""
     mended(desk, 1, 1, 1, 2)
     monkeypatch.setattr(rehearsal, "CHAT_SECONDS", -1.0)
-    assert [one.ending for one in dry_run(desk)] == [Ending.LEFT_OUT] * 4
+    assert [one.ending for one in dry_run(desk)] == [Ending.DONE, Ending.LEFT_OUT, Ending.LEFT_OUT, Ending.DONE]

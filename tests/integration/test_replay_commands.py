@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -147,6 +148,20 @@ def test_nobody_has_to_wait(desk: Desk, command: CommandLine) -> None:
     assert "replay 1: running: of 1 letters" in command.done("dead-letters", "replay", "1", "--detach")
     assert "openchannel dead-letters resume 1" in command.done("dead-letters", "stop", "1")
     assert command("dead-letters", "stop", "1").errors == "replay 1 is stopped already (not_running)\n"
+
+
+def test_what_somebody_else_stops_is_not_done(
+    desk: Desk, command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for it, a script too, learns that letters wait still."""
+    die(desk, Broken(STEP), 1)
+    with desk.session.transaction() as connection:
+        clocks.sign(connection, "clock")
+    stopped = "UPDATE replays SET state = 'stopped', reason = 'asked', changed_by = 'service:Eva'"
+    monkeypatch.setattr(time, "sleep", lambda _seconds: desk.execute(stopped))
+    ran = command("dead-letters", "replay", "1")
+    assert ran.code == 1
+    assert "stopped (it was asked to): of 1 letters 0 done, 0 failed, 0 skipped, 1 waiting" in ran.output
 
 
 def test_a_dry_run_is_told_letter_by_letter(desk: Desk, command: CommandLine) -> None:

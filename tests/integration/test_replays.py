@@ -5,13 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from config.topology import INBOX_STEPS, Step
-from crm_store import chats, outbox
+from crm_store import chats, outbox, receipts
 from crm_store.chats import OutboundEntry
 from crm_store.outbox import FailedTry
+from crm_store.receipts import Receipt
 from crm_store.replays import Pace
 from crm_store.retention import Retention, RetentionOptions
 from tests.pipeline import Desk, drain, text_message
 from tests.replays import POISON, Broken, Engine, ask, die, hour_ago, outcomes, replay_row
+from tracker.deliveries import DeliveryState
 from worker import replaying
 from worker.putting_back import BATCH_LIMIT
 
@@ -85,6 +87,18 @@ def test_a_letter_that_has_crashed_workers_runs_alone_and_one_crash_is_enough(de
     ask(desk)
     engine.look()
     assert desk.rows("SELECT crashes, batch_limit FROM inbox_state ORDER BY inbox_id") == [(2, 1), (0, BATCH_LIMIT)]
+
+
+@pytest.mark.parametrize("later", [Step.ENSURE_CARD, Step.DISTRIBUTE])
+def test_what_fails_in_a_later_step_has_had_one_try_too(desk: Desk, engine: Engine, later: Step) -> None:
+    """It came through the step where it had died: the next one does not hold up its chat for a minute either."""
+    die(desk, Broken(Step.BIND_CHAT), 1)
+    replay_id = ask(desk)
+    engine.look()
+    drain(desk, Broken(later).worker(desk, retry_for=60.0))
+    engine.look()
+    assert outcomes(desk, replay_id) == [("failed", "key")]
+    assert desk.rows("SELECT step, deaths FROM dead_letters") == [(later.value, 2)]
 
 
 def test_replayed_items_run_apart_from_all_others(desk: Desk, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,6 +221,22 @@ def test_a_delivery_is_due_again_under_its_key(desk: Desk, engine: Engine) -> No
     desk.execute("UPDATE dead_letters SET deaths = deaths + 1, reason = 'refused' WHERE outbox_id = %s", reported)
     engine.look()
     assert outcomes(desk, replay_id) == [("done", "sent"), ("failed", "refused")]
+
+
+def test_a_try_of_before_the_replay_says_nothing_of_the_next_one(desk: Desk, engine: Engine) -> None:
+    """Its channel reports a failure, and it is replayed, while the worker that handed it over was stopped."""
+    outbox_id = failed_delivery(desk)
+    desk.execute("UPDATE outbox SET state = 'pending', due_at = now()")
+    with desk.session.transaction() as connection:
+        (leased,) = outbox.lease(connection, 1, 60.0)
+        receipts.insert(connection, [Receipt(leased.channel_id, leased.idempotency_key, DeliveryState.FAILED)])
+        receipts.apply(connection, 1)
+    ask(desk)
+    engine.look()
+    with desk.session.transaction() as connection:
+        outbox.failed(connection, leased, FailedTry("timeout", "late", "worker"))
+        outbox.sent(connection, leased)
+    assert desk.rows("SELECT id, state FROM outbox") == [(outbox_id, "pending")], "nobody has sent it under its new key"
 
 
 def test_a_discarded_delivery_stays_where_it_is(desk: Desk, engine: Engine) -> None:

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from config.topology import Step
 from tests.pipeline import Desk, drain
 from tests.replays import (
+    POISON,
+    Broken,
     Engine,
     accept_event,
     ask,
@@ -97,6 +100,16 @@ def test_what_is_still_unreadable_is_the_same_letter(desk: Desk, engine: Engine)
         (2, 2, "parse", False),
     ]
     assert desk.value("SELECT count(*) FROM failures") == 4
+
+
+def test_what_can_be_read_and_fails_then_has_had_one_try(desk: Desk, engine: Engine) -> None:
+    """It stands before all messages of its chat that have no place yet: they do not wait for a minute."""
+    unreadable(desk, slice_of(desk, "telegram", 5, POISON))
+    replay_id = ask(desk)
+    engine.look()
+    drain(desk, Broken(Step.CRM_LOOKUP).worker(desk, retry_for=60.0))
+    engine.look()
+    assert outcomes(desk, replay_id) == [("failed", "key")]
 
 
 def test_a_body_that_can_be_cut_now_becomes_its_events(desk: Desk, engine: Engine) -> None:
