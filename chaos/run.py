@@ -21,7 +21,7 @@ from chaos.coverage import Coverage, frequent, names_of
 from chaos.desk import set_up
 from chaos.failpoints import counts
 from chaos.load import Load
-from chaos.machine import Layout, Machine, MachineError
+from chaos.machine import KINDS, Layout, Machine, MachineError
 from chaos.people import People
 from chaos.record import Record
 from chaos.report import Line, Report
@@ -175,9 +175,9 @@ class _Round:
 
     def _note(self, storm: Storm) -> None:
         """What has happened so far, also if it comes to no end."""
-        self._report.kills = storm.kills
         self._report.seconds = time.monotonic() - self._began
         if not self._report.lines:
+            self._report.kills = storm.kills
             self._report.lines = self._lines(storm)
 
     def _lines(self, storm: Storm) -> list[Line]:
@@ -195,10 +195,10 @@ class _Round:
         return lines
 
     def _drain(self) -> None:
-        """Wait until everything has come to rest."""
+        """Wait until everything has come to rest, and hold it there: dialogs would go on closing by their clocks."""
         began, quiet, waits = time.monotonic(), 0, ""
         told_at = began + TELL_EVERY
-        while quiet < SETTLED:
+        while True:
             if time.monotonic() - began > LONGEST_DRAIN:
                 self._report.problems.append(f"after {LONGEST_DRAIN:.0f} s not drained: {waits}")
                 return
@@ -207,13 +207,24 @@ class _Round:
                 self._tell(f"still waiting: {waits}")
                 self._let_pauses_pass()
             self._pause(0.5)
-            try:
-                waits = balance.drained(self._machine.database_url)
-            except DatabaseAwayError as error:
-                waits = f"PostgreSQL is away: {error}"
+            waits = self._waits()
             quiet = 0 if waits else quiet + 1
+            if quiet == SETTLED:
+                self._machine.table.hold(KINDS)
+                waits = self._waits()
+                if not waits:
+                    break
+                self._machine.table.release()
+                quiet = 0
         self._report.drained_after = time.monotonic() - began
         self._tell(f"drained after {self._report.drained_after:.0f} s")
+
+    def _waits(self) -> str:
+        """What is still to be done, empty if nothing is."""
+        try:
+            return balance.drained(self._machine.database_url)
+        except DatabaseAwayError as error:
+            return f"PostgreSQL is away: {error}"
 
     def _let_pauses_pass(self) -> None:
         """As if the minutes had passed after which a channel that has often failed is called again."""

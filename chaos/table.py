@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -91,6 +91,7 @@ class Table:
         """How often a process of a kind ended with an exit code, negative for a signal."""
         self.kills = 0
         """How many processes `kill` has killed."""
+        self._held: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -122,7 +123,7 @@ class Table:
         for entry in self:
             if entry.alive:
                 entry.process.check_ready()
-            elif entry.due:
+            elif entry.due and entry.kind not in self._held:
                 self._again(entry)
 
     def kill(self, entry: Entry) -> bool:
@@ -150,6 +151,16 @@ class Table:
         if entry.alive:
             entry.process.signal(signal.SIGCONT)
         entry.stopped = False
+
+    def hold(self, kinds: Collection[str]) -> None:
+        """Kill all of these kinds, and start none of them again until `release`."""
+        self._held = frozenset(kinds)
+        for entry in self.of_kind(*kinds):
+            self.kill(entry)
+
+    def release(self) -> None:
+        """Those that `hold` has killed are started again by the next tick."""
+        self._held = frozenset()
 
     def end_all(self) -> None:
         """SIGKILL to everything, the latest first, and wait for the ends. Never raises."""
