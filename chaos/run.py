@@ -188,7 +188,7 @@ class _Round:
             met, of = coverage.met, len(coverage.required)
             lines.append(Line("between-effects", "a crash between two adjacent side effects", coverage.fired))
             about = f"different pairs, of {of} of the pipeline that occur often"
-            lines.append(Line("pairs", about, met, coverage.goal))
+            lines.append(Line("pairs", about, met, max(coverage.goal, 1)))
             more = len(coverage.covered) - met
             lines.append(Line("more-pairs", f"of {len(coverage.others)} that are rare, or of operators' acts", more, 0))
             self._report.missing_pairs = names_of(missing)

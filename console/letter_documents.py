@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,9 @@ _PLAIN_FIELDS = frozenset({"channel", "kind", "evidence", "sent_at", "received_a
 _PLAIN_TYPES = frozenset({"type", "kind", "object", "event", "event_type", "field", "messaging_product"})
 _TYPE = re.compile(r"[a-z][a-z_.]{0,39}")
 """What a provider calls its events; under another name, or in another form, it may be a customer's word."""
+
+_OWN_FIELDS = frozenset({"webform", "livechat", "custom"})
+"""Kinds of channels whose fields a company has named, and its customers fill in: `type` may be anything."""
 
 _PLAIN_HEADERS = frozenset(
     {"accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "date", "host"}
@@ -81,7 +85,11 @@ def masked(letter: KeptLetter) -> Letter:
         revealed=False,
         advice=advice(letter),
         traceback=letter.traceback,
-        item=None if item is None else _item(item, _masked_message(item), _masked_headers(item), _masked_raw(item.raw)),
+        item=None
+        if item is None
+        else _item(
+            item, _masked_message(item), _masked_headers(item), _masked_raw(item.raw, letter.summary.channel_kind)
+        ),
         delivery=_delivery(letter.delivery, MASK),
         failures=[replace(attempt, error=mask_error(attempt.error)) for attempt in letter.attempts],
         acts=[replace(act, reason=mask_text(act.reason), details=_masked_details(act)) for act in letter.acts],
@@ -140,7 +148,9 @@ def _masked_message(item: DeadItem) -> dict[str, Any] | None:
     message = _json(item.message)
     if message is None:
         return None
-    return {name: value if name in _PLAIN_FIELDS else _masked_value(value) for name, value in message.items()}
+    return {
+        name: value if name in _PLAIN_FIELDS else _masked_value(value, ("kind",)) for name, value in message.items()
+    }
 
 
 def _masked_headers(item: DeadItem) -> dict[str, str] | None:
@@ -150,9 +160,10 @@ def _masked_headers(item: DeadItem) -> dict[str, str] | None:
     return {mask_text(name): value if name in _PLAIN_HEADERS else MASK for name, value in headers.items()}
 
 
-def _masked_raw(raw: bytes) -> RawView:
+def _masked_raw(raw: bytes, channel_kind: str | None) -> RawView:
     found = _raw(raw)
-    return RawView(found.form, found.size, _masked_value(found.content) if found.form == "json" else None)
+    plain = frozenset() if channel_kind in _OWN_FIELDS else _PLAIN_TYPES
+    return RawView(found.form, found.size, _masked_value(found.content, plain) if found.form == "json" else None)
 
 
 def _masked_details(act: LetterAct) -> dict[str, Any] | None:
@@ -169,13 +180,16 @@ def _masked_details(act: LetterAct) -> dict[str, Any] | None:
     return {**act.details, "changes": changes}
 
 
-def _masked_value(value: Any) -> Any:
-    """The same structure: names, kinds, lengths of texts; numbers are ids and phones as often as not."""
+def _masked_value(value: Any, plain: Collection[str] = ()) -> Any:
+    """The same structure: names, kinds, lengths of texts; numbers are ids and phones as often as not.
+
+    plain: fields in which a provider's word for an event is left as it is.
+    """
     match value:
         case dict():
-            return {mask_text(str(name)): _masked_field(name, one) for name, one in value.items()}
+            return {mask_text(str(name)): _masked_field(name, one, plain) for name, one in value.items()}
         case list():
-            return [_masked_value(one) for one in value]
+            return [_masked_value(one, plain) for one in value]
         case str():
             return f"{MASK} ({len(value)} characters)" if value else ""
         case bool() | None:
@@ -184,6 +198,6 @@ def _masked_value(value: Any) -> Any:
             return f"{MASK} (number)"
 
 
-def _masked_field(name: str, value: Any) -> Any:
-    plain = name in _PLAIN_TYPES and isinstance(value, str) and _TYPE.fullmatch(value)
-    return value if plain else _masked_value(value)
+def _masked_field(name: str, value: Any, plain: Collection[str]) -> Any:
+    is_plain = name in plain and isinstance(value, str) and _TYPE.fullmatch(value)
+    return value if is_plain else _masked_value(value, plain)

@@ -13,6 +13,7 @@ from crm_store import inbox, ledger, receipts
 from crm_store.database import Connection
 from crm_store.inbox import DEAD, FIRST_STAGE, IGNORED, NewItem
 from crm_store.queries import Queries
+from tracker.messages import CHANGE_KINDS
 
 _SQL = Queries("put_back")
 
@@ -143,7 +144,8 @@ def into_inbox(
     """Accept locked items anew as they are read now; returns the stage of each, by inbox id, and why it is ignored.
 
     The key of a message that is there already says that it was accepted in another delivery: nothing else is to be
-    done. A row that PostgreSQL refused has its key itself.
+    done. A row that PostgreSQL refused has its key itself. Keys are forgotten after a month, letters are not: then the
+    chat's history says it.
     """
     if not items:
         return {}
@@ -154,6 +156,7 @@ def into_inbox(
         for dead, new in items
         if fresh.get((new.channel_id, new.key_hash)) is not new and dead.step != ACCEPT
     }
+    known |= _in_history(connection, items)
     accepted = [(dead, new) for dead, new in items if dead.inbox_id not in known]
     with_chat = [new for _, new in accepted if new.chat is not None]
     if with_chat:
@@ -179,6 +182,20 @@ def into_inbox(
     ledger.enter(connection, {DEAD: -len(items), IGNORED: ignored})
     receipts.insert(connection, [new.receipt for _, new in accepted if new.receipt is not None])
     return placed
+
+
+def _in_history(connection: Connection, items: Sequence[tuple[DeadItem, NewItem]]) -> set[int]:
+    rows = connection.execute(
+        _SQL["in_history"],
+        {
+            "inbox_ids": [dead.inbox_id for dead, _ in items],
+            "channel_ids": [new.channel_id for _, new in items],
+            "chats": [new.chat for _, new in items],
+            "messages": [new.message for _, new in items],
+            "change_kinds": sorted(CHANGE_KINDS),
+        },
+    ).fetchall()
+    return {inbox_id for (inbox_id,) in rows}
 
 
 def split(connection: Connection, item: DeadItem, events: Sequence[NewItem]) -> list[int]:

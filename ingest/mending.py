@@ -135,6 +135,11 @@ def mend_slice(
     account_id = event.message.account_id
     if account_id and channel.account_id and account_id != channel.account_id:
         raise FixedFieldError(f"it would be of account {account_id}, and {channel.key} is of {channel.account_id}")
+    original = None if was is None else _read(was, channel, received_at, headers or {}).message
+    if original is not None and original.key != event.message.key:
+        raise FixedFieldError(
+            "that would change what makes a second delivery recognisable; leave the ids of the message as they came"
+        )
     return Mended(event.message, "raw", changes)
 
 

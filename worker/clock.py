@@ -96,8 +96,6 @@ class Clock:
             self._next_sign = self._when_due(self._next_sign, self._sign)
             for step in sorted(work_off(self._session)):
                 self._hints.publish(step)
-            for look in self._besides:
-                look()
             self._sweep()
             self._watch_presence()
             self._next_letters = self._when_due(self._next_letters, self._look_at_letters)
@@ -105,6 +103,8 @@ class Clock:
             self._next_forgotten = self._when_due(self._next_forgotten, self._forget)
             self._next_acts_forgotten = self._when_due(self._next_acts_forgotten, self._forget_acts)
             self._next_retention = self._for_a_while(self._next_retention, self._delete_old)
+            for look in self._besides:  # last: what runs into a time limit there ends the tick
+                look()
         except DatabaseAwayError as error:
             log.warning("clock_waits_for_database", error=error)
 

@@ -20,8 +20,10 @@ ALTER TABLE dead_letters
 UPDATE dead_letters SET
     channel_id = coalesce((SELECT channel_id FROM inbox WHERE inbox.id = dead_letters.inbox_id), 0),
     first_died_at = died_at;
+-- A worker of the version before, which still runs while the others are replaced, knows nothing of channels.
 ALTER TABLE dead_letters
     ALTER COLUMN channel_id SET NOT NULL,
+    ALTER COLUMN channel_id SET DEFAULT 0,
     ALTER COLUMN first_died_at SET NOT NULL,
     ALTER COLUMN first_died_at SET DEFAULT now();
 -- What failed before is no news: it died when its last try had to be over.

@@ -45,6 +45,16 @@ SELECT inbox.id, inbox.channel_id, inbox.received_at, inbox.raw, inbox.message::
 FROM inbox JOIN dead_letters AS letters ON letters.inbox_id = inbox.id
 WHERE inbox.id = ANY(%(inbox_ids)s)
 
+-- name: in_history
+-- Which messages stand in their chats already, by the ids of their provider. An edit has the id of what it is about.
+SELECT given.inbox_id
+FROM unnest(%(inbox_ids)s::bigint[], %(channel_ids)s::bigint[], %(chats)s::text[], %(messages)s::jsonb[])
+    AS given (inbox_id, channel_id, chat, message)
+JOIN chats ON chats.channel_id = given.channel_id AND chats.external_id = given.chat
+JOIN messages ON messages.chat_id = chats.id AND messages.external_id = given.message ->> 'external_id'
+WHERE messages.external_id <> '' AND messages.direction = 'in'
+    AND given.message ->> 'kind' <> ALL(%(change_kinds)s::text[])
+
 -- name: into_inbox
 -- As accepting would have left them, had they been readable then.
 WITH given AS (

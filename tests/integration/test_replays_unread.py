@@ -75,6 +75,20 @@ def test_what_was_done_in_fact_is_not_done_again(desk: Desk, engine: Engine, kin
     assert (desk.ledger().done, desk.ledger().ignored, desk.ledger().dead) == (1, 1, 0)
 
 
+def test_what_was_done_in_fact_is_not_done_again_when_its_key_is_forgotten(desk: Desk, engine: Engine) -> None:
+    """Keys are kept for a month, letters for ever: then the chat's history says that the message is there."""
+    event = events_of(desk, "telegram", 5, "hello")[0]
+    inbox_id = unreadable(desk, event.raw)
+    accept_event(desk, event, "telegram")
+    drain(desk, desk.worker())
+    desk.rows("DELETE FROM inbox_keys RETURNING 1")
+    replay_id = ask(desk)
+    engine.finish(desk.worker())
+    assert outcomes(desk, replay_id) == [("done", "duplicate")]
+    assert desk.value("SELECT count(*) FROM messages") == 1
+    assert desk.value("SELECT stage::text FROM inbox_state WHERE inbox_id = %s", inbox_id) == "ignored"
+
+
 def test_two_deliveries_of_one_message_are_one(desk: Desk, engine: Engine) -> None:
     """They differ in their bytes, so each is a letter; read again in one commit, the first is done."""
     raw = slice_of(desk, "telegram", 5, "hello", number=99)

@@ -25,7 +25,7 @@ def letter(raw: Any = b"{}", message: Any = None, headers: Any = None, **more: A
     """A letter of this content. more: of its summary."""
     summary = LetterSummary(
         id=7, state=LetterState.DEAD, step="parse", reason="unparsable", group="0123456789", fingerprint="f",
-        channel="c", channel_kind="custom", deaths=1, attempts=1, first_died_at=NOW, died_at=NOW, inbox_id=3,
+        channel="c", channel_kind="telegram", deaths=1, attempts=1, first_died_at=NOW, died_at=NOW, inbox_id=3,
         delivery_id=None, chat_id=None, error=f"KeyError: '{SECRET}' of {PHONE}",
     )  # fmt: skip
     item = DeadItem(
@@ -90,6 +90,14 @@ def test_the_structure_can_be_seen() -> None:
         "type": "message_new", "object": "page", "event": "*** (11 characters)", "b": True, "none": None, "empty": "",
         "l": [],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["webform", "livechat", "custom"])
+def test_fields_that_a_company_has_named_show_nothing(kind: str) -> None:
+    """There `type` is whatever a visitor wrote."""
+    assert raw_of(masked(letter({"fields": {"type": "pregnant"}}, channel_kind=kind))) == {
+        "fields": {"type": "*** (8 characters)"}
+    }
 
 
 @pytest.mark.parametrize(

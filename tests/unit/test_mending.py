@@ -130,6 +130,15 @@ def test_a_slice_is_edited_until_its_adapter_reads_it() -> None:
     assert error.value.reason == "still_unreadable"
 
 
+def test_an_edit_leaves_what_makes_a_second_delivery_recognisable() -> None:
+    """A slice that its adapter reads, and PostgreSQL refused: its key is known already."""
+    custom = channel("custom", 1)
+    with pytest.raises(EditError, match="leave the ids") as error:
+        mend_slice(orjson.dumps(SLICE), Edit({"message.id": "m-2"}), custom, NOW)
+    assert error.value.reason == "fixed_field"
+    assert mend_slice(orjson.dumps(SLICE), Edit({"message.text": "x"}), custom, NOW).message.text == "x"
+
+
 def test_what_is_no_json_is_given_as_a_whole() -> None:
     """`.` is the whole slice; other paths lead nowhere in it."""
     custom = channel("custom", 1)
