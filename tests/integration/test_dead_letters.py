@@ -141,7 +141,7 @@ def test_a_letter_shows_its_structure_and_nobodys_words(desk: Desk) -> None:
     shown = desk.get(f"{LETTERS}/{letter}")
     assert shown["item"]["raw"]["form"] == "json"
     assert shown["item"]["raw"]["content"] == {
-        "type": "message",
+        "type": "*** (7 characters)",
         "text": "*** (7 characters)",
         "from": {"phone": "*** (15 characters)", "age": "*** (number)"},
     }
