@@ -162,7 +162,7 @@ def _masked_headers(item: DeadItem) -> dict[str, str] | None:
 
 def _masked_raw(raw: bytes, channel_kind: str | None) -> RawView:
     found = _raw(raw)
-    plain = frozenset() if channel_kind in _OWN_FIELDS else _PLAIN_TYPES
+    plain = frozenset() if channel_kind is None or channel_kind in _OWN_FIELDS else _PLAIN_TYPES
     return RawView(found.form, found.size, _masked_value(found.content, plain) if found.form == "json" else None)
 
 

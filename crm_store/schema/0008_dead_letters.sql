@@ -20,7 +20,6 @@ ALTER TABLE dead_letters
 UPDATE dead_letters SET
     channel_id = coalesce((SELECT channel_id FROM inbox WHERE inbox.id = dead_letters.inbox_id), 0),
     first_died_at = died_at;
--- A worker of the version before, which still runs while the others are replaced, knows nothing of channels.
 ALTER TABLE dead_letters
     ALTER COLUMN channel_id SET NOT NULL,
     ALTER COLUMN channel_id SET DEFAULT 0,
@@ -32,6 +31,16 @@ INSERT INTO dead_letters
 SELECT
     id, channel_id, 'deliver', 'failed', 'failed', attempts, error, '', least(due_at, now()), least(due_at, now())
 FROM outbox WHERE state = 'failed';
+
+-- A process of the version before, which still runs while the others are replaced, knows nothing of channels.
+CREATE FUNCTION channel_of_letter() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.channel_id := coalesce((SELECT channel_id FROM inbox WHERE id = NEW.inbox_id), 0);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER dead_letters_channel BEFORE INSERT ON dead_letters
+    FOR EACH ROW WHEN (NEW.channel_id = 0) EXECUTE FUNCTION channel_of_letter();
+
 CREATE INDEX dead_letters_by_time ON dead_letters (died_at);
 
 -- Where each letter stands. What carries it says so: the item's stage, or the delivery's state.

@@ -132,3 +132,14 @@ def test_what_failed_before_is_a_letter_and_no_news(empty_database_url):
     assert letters[-1] == ("deliver", "dead", 100, True, True)
     assert alerts == []
     assert deaths == [("bind_chat", "key", 1), ("deliver", "failed", 100)]
+
+
+def test_a_process_of_before_may_go_on_writing_letters(database_url):
+    """It names no channel (0007) and runs until it is replaced; the letter has the channel of its item."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO inbox (id, channel_id, received_at, raw) VALUES (7, 3, now(), '')")
+        connection.execute(
+            "INSERT INTO dead_letters (inbox_id, step, reason, fingerprint, attempts, error, traceback) "
+            "VALUES (7, 'parse', 'unparsable', 'x', 0, '', '')"
+        )
+        assert connection.execute("SELECT channel_id, deaths FROM dead_letters").fetchall() == [(3, 1)]
