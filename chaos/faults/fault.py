@@ -38,7 +38,7 @@ class Fault(ABC):
         self.fired = 0
         """How often it has met something, not how often it was tried."""
 
-    def possible(self, scene: Scene) -> bool:  # noqa: ARG002
+    def possible(self, scene: Scene) -> bool:  # noqa: ARG002  as every fault
         """Whether it is to be had on this machine."""
         return True
 
@@ -46,10 +46,10 @@ class Fault(ABC):
     def begin(self, scene: Scene, draw: float) -> None:
         """Let it happen, or begin. Never raises because what it would meet is away at the moment."""
 
-    def go_on(self, scene: Scene) -> None:  # noqa: B027
+    def go_on(self, scene: Scene) -> None:  # noqa: B027  most faults have nothing to do here
         """Called often while it lasts."""
 
-    def end(self, scene: Scene) -> None:  # noqa: B027
+    def end(self, scene: Scene) -> None:  # noqa: B027  most faults have nothing to do here
         """Heal it."""
 
 

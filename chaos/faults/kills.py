@@ -24,7 +24,7 @@ class _Kill(Fault):
     kind: str
     lasts = None
 
-    def begin(self, scene: Scene, draw: float) -> None:  # noqa: ARG002
+    def begin(self, scene: Scene, draw: float) -> None:  # noqa: ARG002  as every fault
         table = scene.machine.table
         at_work = [entry for entry in table.of_kind(self.kind) if not entry.stopped]
         oldest = max(at_work, key=lambda entry: entry.process.age(), default=None)

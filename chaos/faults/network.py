@@ -25,7 +25,7 @@ class _Broken(Fault):
                 self._broken.append((proxy, proxy.touched))
                 proxy.set_mode(mode)
 
-    def end(self, scene: Scene) -> None:  # noqa: ARG002
+    def end(self, scene: Scene) -> None:  # noqa: ARG002  as every fault
         met = False
         for proxy, touched_before in self._broken:
             proxy.set_mode(Mode.PASS)

@@ -18,7 +18,7 @@ class FlushAll(Fault):
     lasts = None
     weight = 2
 
-    def begin(self, scene: Scene, draw: float) -> None:  # noqa: ARG002
+    def begin(self, scene: Scene, draw: float) -> None:  # noqa: ARG002  as every fault
         self.fired += scene.machine.flush()
 
 
@@ -33,7 +33,7 @@ class Exhausted(Fault):
         self._held: list[psycopg.Connection[tuple[object, ...]]] = []
         self._refused = 0
 
-    def begin(self, scene: Scene, draw: float) -> None:  # noqa: ARG002
+    def begin(self, scene: Scene, draw: float) -> None:  # noqa: ARG002  as every fault
         self._refused = 0
         self._take(scene)
         if self._held and self._refused:
@@ -49,7 +49,7 @@ class Exhausted(Fault):
     def go_on(self, scene: Scene) -> None:
         self._take(scene)
 
-    def end(self, scene: Scene) -> None:  # noqa: ARG002
+    def end(self, scene: Scene) -> None:  # noqa: ARG002  as every fault
         for connection in self._held:
             connection.close()
         self._held.clear()
@@ -83,7 +83,7 @@ class FullDisk(Fault):
     def possible(self, scene: Scene) -> bool:
         return scene.machine.disk is not None
 
-    def begin(self, scene: Scene, draw: float) -> None:  # noqa: ARG002
+    def begin(self, scene: Scene, draw: float) -> None:  # noqa: ARG002  as every fault
         assert scene.machine.disk is not None  # noqa: S101  else it is not possible
         self._said = scene.machine.database_log.stat().st_size
         scene.machine.disk.fill()

@@ -52,7 +52,7 @@ class _Receiver(Fault):
         super().__init__()
         self._calls_before = 0
 
-    def begin(self, scene: Scene, draw: float) -> None:  # noqa: ARG002
+    def begin(self, scene: Scene, draw: float) -> None:  # noqa: ARG002  as every fault
         self._calls_before = _calls(scene)
         scene.receiver.mode = self.mode
 
