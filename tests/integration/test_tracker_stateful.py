@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from console import tracking
 from crm_store import statistics
-from crm_store.database import Database
+from crm_store.database import Database, DatabaseOptions
 from crm_store.erasure import Request, erase
 from tests.pipeline import Desk, text_message
 from tests.tracker_invariants import broken, contradictions
@@ -264,3 +264,25 @@ def test_no_typed_link_outlives_a_proof(database_url):
         desk.execute("UPDATE chats SET card_id = (SELECT min(id) FROM cards), bound_evidence = 'typed' WHERE id = 2")
         with desk.session.transaction() as connection:
             assert len(contradictions(connection)) == 1
+
+
+def test_what_a_person_joined_waits_for_the_next_proof(database_url):
+    """T7, T8: his merge undoes no other; the customer's next proof does."""
+    ann, ben, bens_mail = (
+        identifier(key, "proven") for key in (("phone", "a"), ("phone", "b"), ("email", "b@example.com"))
+    )
+    typed = identifier(("phone", "c"), "typed")
+    options = DatabaseOptions(database_url, "person", pool_size=1)
+    with Desk(database_url) as desk, Database(options) as database:
+        desk.open_channel("desk", ["telegram", "whatsapp", "custom"])
+        desk.run_through(text_message("whatsapp", 1, "hello", identifiers=[ann, typed]))
+        desk.run_through(text_message("custom", 2, "hello"))
+        desk.run_through(text_message("custom", 2, "hello", identifiers=[typed]))
+        desk.run_through(text_message("telegram", 3, "hello", identifiers=[ben]))
+        live = "SELECT array_agg(DISTINCT coalesce(live_id, id) ORDER BY coalesce(live_id, id)) FROM cards"
+        assert desk.value(live) == [1, 3]
+        tracking.merge(database, "person", 2, 3, "one customer")
+        assert desk.value(live) == [1]
+        desk.run_through(text_message("telegram", 3, "hello", identifiers=[bens_mail]))
+        assert desk.value(live) == [1, 2]
+        assert desk.rows("SELECT card_id, other_id, cause FROM reviews") == [(2, 1, "contradiction")]
