@@ -111,7 +111,7 @@ def ack_early() -> None:
 
     def let_go(_connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
         still_to_do[:] = [(items, carried)]
-        return Outcome([Move(item.inbox_id, inbox.stage_after(Step.BIND_CHAT)) for item in items])
+        return Outcome([Move(item.inbox_id, Step.ENSURE_CARD) for item in items])
 
     def do_now(self: StepRunner, outcome: Outcome) -> None:
         while still_to_do:

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
 
+from config.collector import calm_collector
 from config.logging import configure_logging
 from config.settings import Settings, SettingsError, load_settings
 from crm_store.database import DatabaseOptions, is_url
@@ -27,6 +28,7 @@ def process_settings(process: str, *needed: Callable[[Settings], object]) -> Set
     if problems:
         raise SettingsError("\n".join(problems))
     configure_logging(settings.log.format, settings.log.level, process)
+    calm_collector()
     return settings
 
 
@@ -51,8 +53,8 @@ def database_url(settings: Settings) -> str:
     return url
 
 
-def database_options(settings: Settings, process: str) -> DatabaseOptions:
-    """How this process reaches PostgreSQL. Raises SettingsError."""
+def database_options(settings: Settings, process: str, *, by_index: bool = False) -> DatabaseOptions:
+    """How this process reaches PostgreSQL. by_index: see there. Raises SettingsError."""
     given = settings.database
     return DatabaseOptions(
         url=database_url(settings),
@@ -61,6 +63,7 @@ def database_options(settings: Settings, process: str) -> DatabaseOptions:
         statement_timeout=given.statement_timeout,
         lock_timeout=given.lock_timeout,
         idle_in_transaction_timeout=given.idle_in_transaction_timeout,
+        by_index=by_index,
     )
 
 

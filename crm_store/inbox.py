@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby, takewhile
 
-from config.topology import INBOX_STEPS, Step, next_step
+from config.topology import INBOX_STEPS, Step
 from crm_store import ledger, receipts
 from crm_store.database import Connection
 from crm_store.errors import StaleClaimError
@@ -331,12 +331,6 @@ def move(connection: Connection, step: Step, moves: Sequence[Move]) -> None:
         connection,
         {outcome: sum(move.stage == outcome for move in moves) for outcome in (DONE, IGNORED)},
     )
-
-
-def stage_after(step: Step) -> str:
-    """The stage of an item that has gone through `step`."""
-    following = next_step(step)
-    return following.value if following else DONE
 
 
 def oldest_due(connection: Connection) -> dict[Step, float]:

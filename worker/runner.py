@@ -15,7 +15,7 @@ from datetime import datetime
 
 import structlog
 
-from config.topology import Step, next_step
+from config.topology import Step, steps_after
 from crm_store import brakes, costs, failures, inbox
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
@@ -238,8 +238,7 @@ class StepRunner:
             self._known_connection = connection
 
     def _hint_next(self, outcome: Outcome) -> None:
-        following = next_step(self._step)
-        if following is not None:
+        for following in steps_after(self._step):
             moved = [move.inbox_id for move in outcome.moves if move.stage == following.value]
             if moved:
                 self._hints.publish(following, moved)

@@ -4,16 +4,17 @@ Lock order: chats (by the claim), identifiers by (kind, key), live cards by id. 
 bring nothing new: for those nothing is locked.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import orjson
 
 from config.topology import Step
-from crm_store import chats, inbox, matching
+from crm_store import cards, chats, inbox, matching
 from crm_store.chats import ChatContext, InboundEntry
 from crm_store.database import Connection
 from crm_store.inbox import ClaimedItem, Move
 from crm_store.matching import GivenByChat
+from tracker.channels import CardMode
 from tracker.customers import is_stronger, key_of
 from tracker.decisions import Sighting
 from tracker.messages import CHANGE_KINDS, InboundMessage, MessageKind
@@ -32,10 +33,20 @@ def bind_chat(connection: Connection, items: Sequence[ClaimedItem], _carried: Ca
     customers = [item for item in items if messages[item.inbox_id].message.from_customer]
     bound = _bind(connection, [item for item in customers if contexts[item.chat_id].active], messages, contexts)
     _append_history(connection, customers, messages)
-    return Outcome([_move(connection, item, messages[item.inbox_id].message, bound) for item in items])
+    unfinished = {context.id for context in contexts.values() if context.settings.mode is CardMode.DEAL}
+    provisional = cards.with_provisional(connection, set(bound.values()))
+    unfinished |= {item.chat_id for item in items if bound.get(item.inbox_id) in provisional}
+    return Outcome([_move(connection, item, messages[item.inbox_id].message, bound, unfinished) for item in items])
 
 
-def _move(connection: Connection, item: ClaimedItem, message: InboundMessage, bound: Mapping[int, int]) -> Move:
+def _move(
+    connection: Connection,
+    item: ClaimedItem,
+    message: InboundMessage,
+    bound: Mapping[int, int],
+    unfinished: Collection[int],
+) -> Move:
+    """unfinished: chats whose card may have to become something; others have no business in the next step."""
     if message.kind in CHANGE_KINDS:
         if _change_history(connection, item.chat_id, message):
             return Move(item.inbox_id, inbox.DONE)
@@ -43,7 +54,8 @@ def _move(connection: Connection, item: ClaimedItem, message: InboundMessage, bo
     card_id = bound.get(item.inbox_id)
     if card_id is None:
         return Move(item.inbox_id, inbox.DONE, INACTIVE)
-    return Move(item.inbox_id, inbox.stage_after(Step.BIND_CHAT), card_id=card_id)
+    following = Step.ENSURE_CARD if item.chat_id in unfinished else Step.DISTRIBUTE
+    return Move(item.inbox_id, following, card_id=card_id)
 
 
 def _bind(

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import orjson
 
 from config.topology import Step
-from crm_store import chats, inbox, matching
+from crm_store import chats, matching
 from crm_store.database import Connection
 from crm_store.inbox import ClaimedItem, Move
 from tracker.customers import IdentifierKey, key_of
@@ -34,7 +34,7 @@ def crm_lookup(connection: Connection, items: Sequence[ClaimedItem], carried: Ca
         [
             Move(
                 item.inbox_id,
-                inbox.stage_after(Step.CRM_LOOKUP),
+                Step.BIND_CHAT,
                 chat_seq=seqs[item.inbox_id],
                 found=advice(found[item.inbox_id], candidates),
             )
