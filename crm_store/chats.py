@@ -37,22 +37,6 @@ class ChatContext:
 
 
 @dataclass(frozen=True, slots=True)
-class InboundEntry:
-    """A customer's message in the history. attachments: JSON, or None."""
-
-    chat_id: int
-    seq: int
-    kind: str
-    text: str
-    attachments: str | None
-    external_id: str
-    reply_to: str
-    referral: str
-    inbox_id: int
-    sent_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class OutboundEntry:
     """A message of ours in the history. operator_id: None where the system speaks."""
 
@@ -124,23 +108,9 @@ def set_deals(connection: Connection, deals: Mapping[int, int]) -> None:
     connection.execute(_SQL["set_deals"], {"chat_ids": list(deals), "deal_ids": list(deals.values())})
 
 
-def append_inbound(connection: Connection, entries: Sequence[InboundEntry]) -> None:
-    """Add customers' messages to their histories."""
-    connection.execute(
-        _SQL["append_inbound"],
-        {
-            "chat_ids": [entry.chat_id for entry in entries],
-            "seqs": [entry.seq for entry in entries],
-            "kinds": [entry.kind for entry in entries],
-            "texts": [entry.text for entry in entries],
-            "attachments": [entry.attachments for entry in entries],
-            "external_ids": [entry.external_id for entry in entries],
-            "reply_tos": [entry.reply_to for entry in entries],
-            "referrals": [entry.referral for entry in entries],
-            "inbox_ids": [entry.inbox_id for entry in entries],
-            "sent_ats": [entry.sent_at for entry in entries],
-        },
-    )
+def append_inbound(connection: Connection, inbox_ids: Collection[int]) -> None:
+    """Add customers' messages to their histories, at the places that the first step gave them."""
+    connection.execute(_SQL["append_inbound"], {"inbox_ids": list(inbox_ids)})
 
 
 def append_outbound(connection: Connection, entries: Sequence[OutboundEntry]) -> None:

@@ -79,12 +79,15 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemMessage:
-    """What a claimed item says. message: normalised, as JSON. found: by crm_lookup, as JSON."""
+class ItemHead:
+    """Who wrote a claimed item, when, and what crm_lookup found in it, as JSON. message: as JSON, where asked for."""
 
-    inbox_id: int
-    message: str
+    kind: str
+    name: str
+    customer_id: str
+    received_at: datetime
     found: str | None
+    message: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,10 +289,8 @@ def _left(
     return tuple(inbox_id for (inbox_id,) in rows)
 
 
-def read_messages(
-    connection: Connection, inbox_ids: Sequence[int], carried: Mapping[int, str]
-) -> dict[int, ItemMessage]:
-    """Messages of claimed items by inbox id.
+def read_messages(connection: Connection, inbox_ids: Sequence[int], carried: Mapping[int, str]) -> dict[int, str]:
+    """Messages of claimed items by inbox id, as JSON.
 
     carried: messages that came with the task. One is used only if it is to the letter what the inbox holds: the
     inbox is the truth, whatever an old task message says.
@@ -301,10 +302,15 @@ def read_messages(
             "digests": [digest(carried[inbox_id]) if inbox_id in carried else None for inbox_id in inbox_ids],
         },
     ).fetchall()
-    return {
-        inbox_id: ItemMessage(inbox_id, carried[inbox_id] if message is None else message, found)
-        for inbox_id, message, found in rows
-    }
+    return {inbox_id: carried[inbox_id] if message is None else message for inbox_id, message in rows}
+
+
+def read_heads(connection: Connection, inbox_ids: Sequence[int], whole_kinds: Collection[str]) -> dict[int, ItemHead]:
+    """What is to be known of claimed items, by inbox id. whole_kinds: of which the whole message is read."""
+    rows = connection.execute(
+        _SQL["read_heads"], {"inbox_ids": list(inbox_ids), "kinds": sorted(whole_kinds)}
+    ).fetchall()
+    return {inbox_id: ItemHead(*rest) for inbox_id, *rest in rows}
 
 
 def move(connection: Connection, step: Step, moves: Sequence[Move]) -> None:

@@ -37,20 +37,21 @@ FROM unnest(%(chat_ids)s::bigint[], %(deal_ids)s::bigint[]) AS given (id, deal_i
 WHERE chats.id = given.id
 
 -- name: append_inbound
--- Received when PostgreSQL accepted it, as our own messages are written by its clock: a card's history of several chats is
--- in the order of this time, and the clocks of web processes may differ.
+-- Received when PostgreSQL accepted it, as our own messages are written by its clock: a card's history of several chats
+-- is in the order of this time, and the clocks of web processes may differ.
 INSERT INTO messages (
     chat_id, seq, direction, kind, text, attachments, external_id, reply_to, referral, inbox_id, sent_at, received_at
 )
 SELECT
-    given.chat_id, seq, 'in', kind, text, attachments, external_id, reply_to, referral, inbox_id, sent_at,
-    item.accepted_at
-FROM unnest(
-    %(chat_ids)s::bigint[], %(seqs)s::bigint[], %(kinds)s::text[], %(texts)s::text[], %(attachments)s::jsonb[],
-    %(external_ids)s::text[], %(reply_tos)s::text[], %(referrals)s::text[], %(inbox_ids)s::bigint[],
-    %(sent_ats)s::timestamptz[]
-) AS given (chat_id, seq, kind, text, attachments, external_id, reply_to, referral, inbox_id, sent_at)
+    item.chat_id, item.chat_seq, 'in', said.kind, coalesce(said.text, ''), said.attachments,
+    coalesce(said.external_id, ''), coalesce(said.reply_to, ''), coalesce(said.referral, ''), item.inbox_id,
+    said.sent_at, item.accepted_at
+FROM unnest(%(inbox_ids)s::bigint[]) AS given (inbox_id)
 JOIN inbox_state AS item USING (inbox_id)
+JOIN inbox ON inbox.id = given.inbox_id
+CROSS JOIN LATERAL jsonb_to_record(inbox.message) AS said (
+    kind text, text text, attachments jsonb, external_id text, reply_to text, referral text, sent_at timestamptz
+)
 
 -- name: append_outbound
 INSERT INTO messages (chat_id, seq, direction, kind, text, dialog_id, operator_id, sent_at, received_at)

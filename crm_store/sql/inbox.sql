@@ -92,12 +92,22 @@ CROSS JOIN LATERAL (
 ORDER BY state.chat_id, state.chat_seq NULLS LAST, state.inbox_id
 
 -- name: read_messages
--- Normalised message of claimed items, unless the task carried the very same text, and what crm_lookup found.
-SELECT
-    inbox.id, CASE WHEN inbox.digest = claimed.digest THEN NULL ELSE inbox.message::text END, state.found::text
+-- Normalised message of claimed items, unless the task carried the very same text.
+SELECT inbox.id, CASE WHEN inbox.digest = claimed.digest THEN NULL ELSE inbox.message::text END
 FROM unnest(%(inbox_ids)s::bigint[], %(digests)s::bytea[]) AS claimed (inbox_id, digest)
 JOIN inbox ON inbox.id = claimed.inbox_id
+
+-- name: read_heads
+-- Who wrote claimed items, and when; the whole message only where it is of one of these kinds.
+SELECT
+    inbox.id, said.kind, coalesce(said.name, ''), coalesce(said.customer_id, ''), said.received_at, state.found::text,
+    CASE WHEN said.kind = ANY(%(kinds)s) THEN inbox.message::text END
+FROM unnest(%(inbox_ids)s::bigint[]) AS claimed (inbox_id)
+JOIN inbox ON inbox.id = claimed.inbox_id
 JOIN inbox_state AS state ON state.inbox_id = claimed.inbox_id
+CROSS JOIN LATERAL jsonb_to_record(inbox.message) AS said (
+    kind text, name text, customer_id text, received_at timestamptz
+)
 
 -- name: defer_items
 -- Items that stand behind one that is retried wait as long as it does, and not at the head of the line.
