@@ -50,7 +50,8 @@ class OutboundEntry:
 def contexts(connection: Connection, chat_ids: Collection[int]) -> dict[int, ChatContext]:
     """Chats by id, with channel, open channel and settings."""
     rows = connection.execute(_SQL["contexts"], {"chat_ids": sorted(chat_ids)}).fetchall()
-    return {row[0]: ChatContext(*[*row[:13], read_settings(row[13])]) for row in rows}
+    settings = {open_channel_id: read_settings(text) for *_, open_channel_id, _, text in rows if text is not None}
+    return {row[0]: ChatContext(*[*row[:13], settings[row[11]]]) for row in rows}
 
 
 @lru_cache(maxsize=1024)

@@ -2,12 +2,14 @@
 -- Lock order: the chats themselves are locked by the claim or by the act that calls these.
 
 -- name: contexts
--- A chat with its channel and open channel, the card that it is bound to, and the live one.
+-- A chat with its channel and open channel, the card that it is bound to, and the live one. The settings, which are long,
+-- come with the first chat of each channel alone.
 SELECT
     chats.id, chats.external_id, chats.customer_id, cards.id, coalesce(cards.live_id, cards.id), chats.deal_id,
     chats.last_seq,
     channels.id, channels.kind, channels.name, channels.region,
-    open_channels.id, open_channels.active, open_channels.settings::text
+    open_channels.id, open_channels.active,
+    CASE WHEN row_number() OVER (PARTITION BY channels.id) = 1 THEN open_channels.settings::text END
 FROM unnest(%(chat_ids)s::bigint[]) AS given (id)
 JOIN chats ON chats.id = given.id
 JOIN channels ON channels.id = chats.channel_id

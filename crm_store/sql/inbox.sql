@@ -14,11 +14,14 @@ ON CONFLICT DO NOTHING
 RETURNING channel_id, key_hash
 
 -- name: insert_chats
--- Sorted, as above. An existing chat is not locked.
+-- Sorted, as above. Most are there already: those are found by a look-up, which is far cheaper than a conflict.
 INSERT INTO chats (channel_id, external_id, customer_id, name)
 SELECT DISTINCT ON (channel_id, external_id) channel_id, external_id, customer_id, name
 FROM unnest(%(channel_ids)s::bigint[], %(chats)s::text[], %(customers)s::text[], %(names)s::text[])
     AS given (channel_id, external_id, customer_id, name)
+WHERE NOT EXISTS (
+    SELECT FROM chats WHERE chats.channel_id = given.channel_id AND chats.external_id = given.external_id
+)
 ORDER BY channel_id, external_id
 ON CONFLICT DO NOTHING
 
