@@ -235,8 +235,8 @@ def _lock_chats(
     locked: set[int] = set()
     full = False
     for window in range(_WINDOWS):
-        rows = connection.execute(
-            _SQL["candidate_chats"],
+        row = connection.execute(
+            _SQL["lock_chats"],
             {
                 "step": step,
                 "named": list(named) if window == 0 else [],
@@ -244,14 +244,13 @@ def _lock_chats(
                 "limit": limit,
                 "offset": window * limit,
             },
-        ).fetchall()
-        full = 0 < limit <= len(rows)
-        candidates = {chat_id for (chat_id,) in rows} - locked
-        if candidates:
-            got = connection.execute(_SQL["lock_chats"], {"chat_ids": sorted(candidates)}).fetchall()
-            locked.update(chat_id for (chat_id,) in got)
+        ).fetchone()
+        assert row is not None  # noqa: S101  aggregates
+        got, items, candidates = row
+        locked.update(got)
+        full = 0 < limit <= items
         # A stopped worker may hold the chats that have waited longest: look behind them.
-        if not full or 2 * len(locked) >= len(candidates):
+        if not full or 2 * len(got) >= candidates:
             break
     return sorted(locked), full
 
@@ -313,12 +312,14 @@ def read_heads(connection: Connection, inbox_ids: Sequence[int], whole_kinds: Co
     return {inbox_id: ItemHead(*rest) for inbox_id, *rest in rows}
 
 
-def move(connection: Connection, step: Step, moves: Sequence[Move]) -> None:
-    """Move claimed items out of `step`, and enter the finished ones into the ledger.
+def move(
+    connection: Connection, step: Step, moves: Sequence[Move], batch_id: int | None = None, seconds: float = 0.0
+) -> None:
+    """Move claimed items out of `step`, enter the finished ones into the ledger, and end the batch.
 
-    Raises StaleClaimError if one of them is no longer in `step`.
+    batch_id: as it was written down. seconds: that it took. Raises StaleClaimError if an item is no longer in `step`.
     """
-    cursor = connection.execute(
+    row = connection.execute(
         _SQL["move_items"],
         {
             "step": step,
@@ -329,14 +330,13 @@ def move(connection: Connection, step: Step, moves: Sequence[Move]) -> None:
             "found": [move.found for move in moves],
             "card_ids": [move.card_id for move in moves],
             "dialog_ids": [move.dialog_id for move in moves],
+            "batch_id": batch_id,
+            "seconds": seconds,
         },
-    )
-    if cursor.rowcount != len(moves):
-        raise StaleClaimError(f"{len(moves) - cursor.rowcount} of {len(moves)} items have left {step}")
-    ledger.enter(
-        connection,
-        {outcome: sum(move.stage == outcome for move in moves) for outcome in (DONE, IGNORED)},
-    )
+    ).fetchone()
+    moved = row[0] if row else 0
+    if moved != len(moves):
+        raise StaleClaimError(f"{len(moves) - moved} of {len(moves)} items have left {step}")
 
 
 def oldest_due(connection: Connection) -> dict[Step, float]:

@@ -62,19 +62,21 @@ WITH given AS (
 INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback, whole_body)
 SELECT inbox_id, channel_id, step, reason, fingerprint, 1, error, traceback, whole_body FROM given
 
--- name: candidate_chats
--- Chats of the named items, and of those that have waited longest in this step.
-SELECT chat_id FROM inbox_state WHERE inbox_id = ANY(%(named)s) AND stage = %(step)s
-UNION ALL (
-    SELECT chat_id FROM inbox_state
-    WHERE stage = %(step)s AND stage < 'done' AND due_at <= now() - %(waited)s * interval '1 second'
-    ORDER BY due_at
-    LIMIT %(limit)s OFFSET %(offset)s
-)
-
 -- name: lock_chats
--- Those that another worker has are left out.
-SELECT id FROM chats WHERE id = ANY(%(chat_ids)s) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+-- Chats of the named items, and of those that have waited longest in this step. Those that another worker has are left out.
+WITH candidates AS MATERIALIZED (
+    SELECT chat_id FROM inbox_state WHERE inbox_id = ANY(%(named)s) AND stage = %(step)s
+    UNION ALL (
+        SELECT chat_id FROM inbox_state
+        WHERE stage = %(step)s AND stage < 'done' AND due_at <= now() - %(waited)s * interval '1 second'
+        ORDER BY due_at
+        LIMIT %(limit)s OFFSET %(offset)s
+    )
+), locked AS (
+    SELECT id FROM chats WHERE id = ANY(ARRAY(SELECT chat_id FROM candidates))
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT ARRAY(SELECT id FROM locked), count(*), count(DISTINCT chat_id) FROM candidates
 
 -- name: still_here
 SELECT inbox_id FROM inbox_state WHERE inbox_id = ANY(%(inbox_ids)s) AND stage = %(step)s AND due_at <= now()
@@ -119,24 +121,36 @@ FROM unnest(%(inbox_ids)s::bigint[], %(due_ats)s::timestamptz[]) AS given (inbox
 WHERE state.inbox_id = given.inbox_id AND state.stage = %(step)s
 
 -- name: move_items
--- To the next stage, on condition that they still stand in this one: a doubled or late task changes nothing.
-UPDATE inbox_state AS state SET
-    stage = given.stage, due_at = clock_timestamp(), attempts = 0, first_failed_at = NULL, crashes = 0,
-    batch_limit = NULL, reason = given.reason,
-    chat_seq = coalesce(given.chat_seq, state.chat_seq),
-    found = coalesce(given.found, state.found),
-    card_id = coalesce(given.card_id, state.card_id),
-    dialog_id = coalesce(given.dialog_id, state.dialog_id),
-    looked_up_at = CASE WHEN %(step)s = 'crm_lookup' THEN clock_timestamp() ELSE state.looked_up_at END,
-    bound_at = CASE WHEN %(step)s = 'bind_chat' THEN clock_timestamp() ELSE state.bound_at END,
-    carded_at = CASE WHEN %(step)s = 'ensure_card' THEN clock_timestamp() ELSE state.carded_at END,
-    distributed_at = CASE WHEN %(step)s = 'distribute' THEN clock_timestamp() ELSE state.distributed_at END,
-    finished_at = CASE WHEN given.stage >= 'done' THEN clock_timestamp() END
-FROM unnest(
-    %(inbox_ids)s::bigint[], %(stages)s::stage[], %(reasons)s::text[], %(chat_seqs)s::bigint[], %(found)s::jsonb[],
-    %(card_ids)s::bigint[], %(dialog_ids)s::bigint[]
-) AS given (inbox_id, stage, reason, chat_seq, found, card_id, dialog_id)
-WHERE state.inbox_id = given.inbox_id AND state.stage = %(step)s::text::stage
+-- To their next stages, on condition that they still stand in this one: a doubled or late task changes nothing. With it
+-- the batch ends, and what was finished and what it cost is booked.
+WITH moved AS (
+    UPDATE inbox_state AS state SET
+        stage = given.stage, due_at = clock_timestamp(), attempts = 0, first_failed_at = NULL, crashes = 0,
+        batch_limit = NULL, reason = given.reason,
+        chat_seq = coalesce(given.chat_seq, state.chat_seq),
+        found = coalesce(given.found, state.found),
+        card_id = coalesce(given.card_id, state.card_id),
+        dialog_id = coalesce(given.dialog_id, state.dialog_id),
+        looked_up_at = CASE WHEN %(step)s = 'crm_lookup' THEN clock_timestamp() ELSE state.looked_up_at END,
+        bound_at = CASE WHEN %(step)s = 'bind_chat' THEN clock_timestamp() ELSE state.bound_at END,
+        carded_at = CASE WHEN %(step)s = 'ensure_card' THEN clock_timestamp() ELSE state.carded_at END,
+        distributed_at = CASE WHEN %(step)s = 'distribute' THEN clock_timestamp() ELSE state.distributed_at END,
+        finished_at = CASE WHEN given.stage >= 'done' THEN clock_timestamp() END
+    FROM unnest(
+        %(inbox_ids)s::bigint[], %(stages)s::stage[], %(reasons)s::text[], %(chat_seqs)s::bigint[],
+        %(found)s::jsonb[], %(card_ids)s::bigint[], %(dialog_ids)s::bigint[]
+    ) AS given (inbox_id, stage, reason, chat_seq, found, card_id, dialog_id)
+    WHERE state.inbox_id = given.inbox_id AND state.stage = %(step)s::text::stage
+    RETURNING state.stage
+), booked AS (
+    INSERT INTO ledger (outcome, n) SELECT stage, count(*) FROM moved WHERE stage IN ('done', 'ignored') GROUP BY stage
+), costs AS (
+    INSERT INTO step_costs (step, batches, items, seconds)
+    VALUES (%(step)s::text, 1, cardinality(%(inbox_ids)s::bigint[]), %(seconds)s)
+), ended AS (
+    DELETE FROM batches WHERE id = %(batch_id)s
+)
+SELECT count(*) FROM moved
 
 -- name: begin_batch
 INSERT INTO batches (step, worker, backend_pid, backend_start, inbox_ids)
