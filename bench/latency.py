@@ -1,4 +1,4 @@
-"""Latency of ours under an open model: at half of the measured throughput, and at the knee."""
+"""Latency of ours under an open model: at rest, at half of the measured throughput, and at the knee."""
 
 import math
 from collections.abc import Callable
@@ -11,6 +11,11 @@ from bench.stream import Stream, make_stream
 
 LIMIT = 1.0
 """Seconds under which p99 stays up to the knee."""
+
+REST = 10.0
+"""Messages a second at which each is alone."""
+
+REST_MESSAGES = 200
 
 WARM_UP = 2.0
 """Seconds at the beginning whose messages are checked but not measured: processes open their connections."""

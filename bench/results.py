@@ -24,11 +24,21 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True, slots=True)
+class Goal:
+    """What is aimed at, and what was measured. Nothing fails by it: machines differ."""
+
+    name: str
+    measured: str
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
-    """rounds: of all sides, as they were run. half, knee: latency of ours, where it was measured."""
+    """rounds: of all sides, as they were run. rest, half, knee: latency of ours, where it was measured."""
 
     stream: Stream
     rounds: Sequence[Round]
+    rest: Latency | None = None
     half: Latency | None = None
     knee: Latency | None = None
 
@@ -49,13 +59,28 @@ class Results:
         ours, theirs = self.throughput("ours"), self.throughput(other)
         return round(ours / theirs, 2) if ours and theirs else None
 
+    def goals(self) -> list[Goal]:
+        """Those of which something was measured."""
+        found = [
+            Goal(f"ratio_vs_{other} at least {least}", f"{ratio:.1f}", ratio >= least)
+            for other, least in (("naive", 40), ("loop", 3))
+            if (ratio := self.ratio(other)) is not None
+        ]
+        if self.half:
+            found.append(Goal("p99 at half load under 100 ms", f"{1000 * self.half.p99:.0f} ms", self.half.p99 < 0.1))
+        if self.rest:
+            found.append(Goal("p50 at rest under 15 ms", f"{1000 * self.rest.p50:.1f} ms", self.rest.p50 < 0.015))
+        return found
+
     def as_json(self, root: Path) -> dict[str, Any]:
         """Everything but the single messages' times. root: of the repository."""
         return {
             "ratio_vs_naive": self.ratio("naive"),
             "ratio_vs_loop": self.ratio("loop"),
             "sides": {side: _side(rounds) for side, rounds in self.of_sides().items()},
+            "goals": [asdict(goal) for goal in self.goals()],
             "latency": {
+                "at_rest": _rounded(asdict(self.rest)) if self.rest else None,
                 "half_load": _rounded(asdict(self.half)) if self.half else None,
                 "knee": _rounded(asdict(self.knee)) if self.knee else None,
             },

@@ -31,7 +31,8 @@ class Hints:
         if time.monotonic() < self._away_until:
             return False
         try:
-            self._app.send_task(step.value, args=(list(items), tries), queue=step.value, retry=False)
+            # argsrepr: otherwise Celery writes what customers said a second time, into the headers.
+            self._app.send_task(step.value, (list(items), tries), queue=step.value, retry=False, argsrepr="")
         except Exception as error:  # noqa: BLE001  transports raise their own errors; after a commit none matters
             self._away_until = time.monotonic() + _PAUSE_AFTER_FAILURE
             log.warning("hint_not_published", step=step.value, error=error)
