@@ -68,7 +68,7 @@ class _Page:
         self._y += 36
         yield self._text(24, "CPU seconds per 1,000 messages")
         yield from self._cpu({side: cpu_per_thousand(rounds) for side, rounds in sides.items()})
-        measured = [("half load", results.half), ("knee", results.knee)]
+        measured = [("at rest", results.rest), ("half load", results.half), ("knee", results.knee)]
         if results.half:
             self._y += 36
             yield self._text(24, "openchannel: from the planned time to the last step")
