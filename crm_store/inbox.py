@@ -25,7 +25,7 @@ FIRST_STAGE = INBOX_STEPS[0].value
 class NewItem:
     """An event that is to be accepted.
 
-    key_hash: what makes a second delivery recognisable. chat: external id of its conversation, None where it has
+    key_hash: what makes a second delivery recognisable. received_at: by the clock of who read it. chat: external id of its conversation, None where it has
     none. message: normalised, as JSON; None if it could not be read. headers: of its request, as JSON, without
     secrets. stage: the first step, `ignored` or `dead`. failed_in, error, fingerprint, traceback: why it is dead.
     whole_body: raw is no slice, because the body could not be cut. receipt: what it reports of a message of ours (S5).
@@ -100,9 +100,12 @@ class Move:
     dialog_id: int | None = None
 
 
-def accept(connection: Connection, items: Sequence[NewItem], day: date) -> list[int | None]:
+def accept(
+    connection: Connection, items: Sequence[NewItem], day: date, received_at: datetime | None = None
+) -> list[int | None]:
     """Insert items in the order given, as part of the caller's transaction.
 
+    received_at: when what they were cut from came in, if that was not now, by the database's clock.
     Returns the inbox id of each, or None for one that had been accepted before.
     """
     fresh = insert_keys(connection, items, day)
@@ -115,7 +118,7 @@ def accept(connection: Connection, items: Sequence[NewItem], day: date) -> list[
         {
             "channel_ids": [item.channel_id for item in accepted],
             "chats": [item.chat for item in accepted],
-            "received_ats": [item.received_at for item in accepted],
+            "received_at": received_at,
             "messages": [item.message for item in accepted],
             "digests": [digest(item.message) if item.message is not None else None for item in accepted],
             "raws": [item.raw for item in accepted],
@@ -294,8 +297,17 @@ def read_messages(
     carried: messages that came with the task. One is used only if it is to the letter what the inbox holds: the
     inbox is the truth, whatever an old task message says.
     """
+    messages = _read_messages(connection, "read_messages", inbox_ids, carried)
+    if others := [inbox_id for inbox_id in inbox_ids if inbox_id not in messages]:
+        messages |= _read_messages(connection, "read_messages_of_before", others, carried)
+    return messages
+
+
+def _read_messages(
+    connection: Connection, query: str, inbox_ids: Sequence[int], carried: Mapping[int, str]
+) -> dict[int, ItemMessage]:
     rows = connection.execute(
-        _SQL["read_messages"],
+        _SQL[query],
         {
             "inbox_ids": list(inbox_ids),
             "digests": [digest(carried[inbox_id]) if inbox_id in carried else None for inbox_id in inbox_ids],
