@@ -25,10 +25,11 @@ FIRST_STAGE = INBOX_STEPS[0].value
 class NewItem:
     """An event that is to be accepted.
 
-    key_hash: what makes a second delivery recognisable. received_at: by the clock of who read it. chat: external id of
-    its conversation, None where it has none. message: normalised, as JSON; None if it could not be read. headers: of its request, as JSON, without
-    secrets. stage: the first step, `ignored` or `dead`. failed_in, error, fingerprint, traceback: why it is dead.
-    whole_body: raw is no slice, because the body could not be cut. receipt: what it reports of a message of ours (S5).
+    key_hash: what makes a second delivery recognisable. received_at: by the clock of who read it. chat: external id
+    of its conversation, None where it has none. message: normalised, as JSON; None if it could not be read. headers:
+    of its request, as JSON, without secrets. stage: the first step, `ignored` or `dead`. failed_in, error,
+    fingerprint, traceback: why it is dead. whole_body: raw is no slice, because the body could not be cut. receipt:
+    what it reports of a message of ours (S5).
     """
 
     channel_id: int

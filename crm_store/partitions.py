@@ -33,7 +33,7 @@ MOST_MOVED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Partitioned:
-    """A partitioned table. unit: of time. ahead: how many partitions there are besides the present. named: `to_char`'s."""
+    """A partitioned table. unit: of time. ahead: partitions besides the present one. named: as `to_char` does it."""
 
     table: str
     unit: str
