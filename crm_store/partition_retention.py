@@ -18,7 +18,7 @@ TRIES = 5
 
 
 class PartitionRetention:
-    """Of one round. connection: that of the part which is under way."""
+    """Of one round. connection: that of the part which is under way; its time limits last to the part's end."""
 
     def __init__(self, connection: Callable[[], Connection]) -> None:
         self._connection = connection
@@ -29,18 +29,23 @@ class PartitionRetention:
 
         A row of the inbox goes with its state, in one commit: no erase or export meets one without the other.
         """
-        for part in partitions.old(self._connection(), "inbox", days):
-            if partitions.is_almost_empty(self._connection(), part):
-                yield
+        parts = partitions.old(self._connection(), "inbox", days)
+        for part in parts:
+            almost_empty = partitions.is_almost_empty(self._connection(), part)
+            yield
+            if almost_empty:
                 for _ in self._take_off(part, partial(self._take_off_items, part)):
                     yield
+        if self._renew_statistics(parts):
+            yield
 
     def messages(self, days: int) -> Iterator[int]:
         """Drop old partitions of the history after their deliveries; yields how many messages went in each part.
 
         One of which very many messages wait to be sent stays, to be emptied row by row.
         """
-        for part in partitions.old(self._connection(), "messages", days):
+        parts = partitions.old(self._connection(), "messages", days)
+        for part in parts:
             seen = 0
             kept: list[tuple[int, int]] = []
             last: tuple[int, int] | None = (0, 0)
@@ -52,6 +57,8 @@ class PartitionRetention:
             if last is None and len(kept) <= MOST_MOVED:
                 for moved in self._take_off(part, partial(self._take_off_messages, part, kept)):
                     yield 0 if moved is None else seen - moved
+        if self._renew_statistics(parts):
+            yield 0
 
     def _take_off_items(self, part: Partition) -> int:
         return partitions.take_off_items(self._connection(), part)
@@ -74,6 +81,13 @@ class PartitionRetention:
                 self.dropped.append(part.name)
                 yield moved
                 return
+
+    def _renew_statistics(self, parts: Sequence[Partition]) -> bool:
+        """If one of these was dropped. Returns whether it was."""
+        dropped = [part for part in parts if part.name in self.dropped]
+        if dropped:
+            partitions.renew_statistics(self._connection(), dropped[0])
+        return bool(dropped)
 
     def _may_change(self, part: Partition) -> bool:
         """To the end of the transaction it is there, and nobody else drops it."""

@@ -4,7 +4,7 @@ Each function is part of the caller's transaction, and changes all or nothing: w
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,12 @@ STATEMENT_TIMEOUT = 2.0
 
 LOOK_TIMEOUT = 0.5
 """Seconds in which it has to be seen what is left in a partition. The same is read again while others wait."""
+
+ANALYZE_TIMEOUT = 10.0
+"""Seconds that a sample of a whole table may take. It holds nobody up."""
+
+ANALYZES_ONLY = 180_000
+"""The version of PostgreSQL that can sample a partitioned table without its partitions."""
 
 MOST_MOVED = 10_000
 """Rows that are moved out of a partition at once: a few tenths of a second."""
@@ -152,6 +158,13 @@ def take_off_messages(connection: Connection, part: Partition, kept: Sequence[tu
     return _take_off(connection, part, "keep_messages", places)
 
 
+def renew_statistics(connection: Connection, part: Partition) -> None:
+    """Sample the table that it was of again; not, if that takes long, or others are at it."""
+    query = "analyze_whole" if connection.info.server_version >= ANALYZES_ONLY else "analyze"
+    with suppress(BusyError, NotOwnerError), _briefly(connection, ANALYZE_TIMEOUT):
+        _execute(connection, query, part)
+
+
 def _take_off(connection: Connection, part: Partition, keep: str, parameters: Mapping[str, Any]) -> int:
     with _briefly(connection):
         _execute(connection, "lock_table", part)
@@ -162,11 +175,11 @@ def _take_off(connection: Connection, part: Partition, keep: str, parameters: Ma
 
 
 @contextmanager
-def _briefly(connection: Connection) -> Iterator[None]:
+def _briefly(connection: Connection, statement: float = STATEMENT_TIMEOUT) -> Iterator[None]:
     """All or nothing of the block, and no long wait. Raises BusyError, NotOwnerError, and CheckViolation as it is."""
     try:
         with connection.transaction():
-            _limit(connection, LOCK_TIMEOUT, STATEMENT_TIMEOUT)
+            _limit(connection, LOCK_TIMEOUT, statement)
             yield
     except psycopg.errors.CheckViolation:
         raise

@@ -69,6 +69,15 @@ WHERE EXISTS (SELECT FROM outbox WHERE outbox.chat_id = kept.chat_id AND outbox.
 -- name: drop
 DROP TABLE {partition}
 
+-- name: analyze_whole
+-- Of the partitioned table itself, which no autovacuum looks at: they are samples of what was dropped, too. From
+-- PostgreSQL 18 on.
+ANALYZE ONLY {table}
+
+-- name: analyze
+-- Before, all partitions come along.
+ANALYZE {table}
+
 -- name: clear_deliveries
 -- Of an old partition, along its key: deliveries that are over go. Returns where it stopped, how many messages it saw,
 -- and those that have a delivery still: it waits to be sent, or somebody has it at the moment.

@@ -12,6 +12,7 @@ from crm_store.database import Connection, Session
 from crm_store.errors import BusyError
 from crm_store.queries import Queries
 from crm_store.retention import RetentionOptions
+from crm_store.views import Order
 from crm_store.views import chats as chat_views
 from tests.partitioned import days_ago, names_of, one_round, places, received, with_a_past
 from tests.pipeline import Desk, RecordingHints, text_message
@@ -45,7 +46,7 @@ def nodes(plan: Any) -> Iterator[dict[str, Any]]:
 
 def tables_read(connection: Connection, query: str, parameters: dict[str, Any]) -> set[str]:
     """Partitions that a query looks into."""
-    row = connection.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + query, parameters).fetchone()  # type: ignore[arg-type]
+    row = connection.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + query, parameters).fetchone()
     assert row is not None
     read = [node for node in nodes(row[0][0]["Plan"]) if node.get("Actual Loops") and "Relation Name" in node]
     return {node["Relation Name"] for node in read}
@@ -89,7 +90,7 @@ def test_the_newest_of_a_history_over_partitions(desk, session):
         desk.run_through()
     assert len(places(desk, "messages")) == 4
     with session.transaction() as connection:
-        said = chat_views.chat_history(connection, 1, 4, chat_views.Order.NEWEST)
+        said = chat_views.chat_history(connection, 1, 4, Order.NEWEST)
         assert [message.text for message in said] == ["0 2", "0 1", "0 0", "40 2"]
         keys: dict[str, Any] = {
             "chat_ids": [1] * 3,
