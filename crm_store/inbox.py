@@ -1,10 +1,11 @@
 """The inbox: accepting items, claiming them for a step, moving them on."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby, takewhile
+from typing import Any
 
 from config.topology import INBOX_STEPS, Step
 from crm_store import ledger, receipts
@@ -25,10 +26,11 @@ FIRST_STAGE = INBOX_STEPS[0].value
 class NewItem:
     """An event that is to be accepted.
 
-    key_hash: what makes a second delivery recognisable. chat: external id of its conversation, None where it has
-    none. message: normalised, as JSON; None if it could not be read. headers: of its request, as JSON, without
-    secrets. stage: the first step, `ignored` or `dead`. failed_in, error, fingerprint, traceback: why it is dead.
-    whole_body: raw is no slice, because the body could not be cut. receipt: what it reports of a message of ours (S5).
+    key_hash: what makes a second delivery recognisable. received_at: by the clock of who read it. chat: external id
+    of its conversation, None where it has none. message: normalised, as JSON; None if it could not be read. headers:
+    of its request, as JSON, without secrets. stage: the first step, `ignored` or `dead`. failed_in, error,
+    fingerprint, traceback: why it is dead. whole_body: raw is no slice, because the body could not be cut. receipt:
+    what it reports of a message of ours (S5).
     """
 
     channel_id: int
@@ -103,9 +105,12 @@ class Move:
     dialog_id: int | None = None
 
 
-def accept(connection: Connection, items: Sequence[NewItem], day: date) -> list[int | None]:
+def accept(
+    connection: Connection, items: Sequence[NewItem], day: date, received_at: datetime | None = None
+) -> list[int | None]:
     """Insert items in the order given, as part of the caller's transaction.
 
+    received_at: when what they were cut from came in, if that was not now, by the database's clock.
     Returns the inbox id of each, or None for one that had been accepted before.
     """
     fresh = insert_keys(connection, items, day)
@@ -118,7 +123,7 @@ def accept(connection: Connection, items: Sequence[NewItem], day: date) -> list[
         {
             "channel_ids": [item.channel_id for item in accepted],
             "chats": [item.chat for item in accepted],
-            "received_ats": [item.received_at for item in accepted],
+            "received_at": received_at,
             "messages": [item.message for item in accepted],
             "digests": [digest(item.message) if item.message is not None else None for item in accepted],
             "raws": [item.raw for item in accepted],
@@ -294,22 +299,35 @@ def read_messages(connection: Connection, inbox_ids: Sequence[int], carried: Map
     carried: messages that came with the task. One is used only if it is to the letter what the inbox holds: the
     inbox is the truth, whatever an old task message says.
     """
-    rows = connection.execute(
-        _SQL["read_messages"],
-        {
-            "inbox_ids": list(inbox_ids),
-            "digests": [digest(carried[inbox_id]) if inbox_id in carried else None for inbox_id in inbox_ids],
-        },
-    ).fetchall()
+
+    def parameters(wanted: Sequence[int]) -> dict[str, Any]:
+        digests = [digest(carried[inbox_id]) if inbox_id in carried else None for inbox_id in wanted]
+        return {"inbox_ids": list(wanted), "digests": digests}
+
+    rows = _read_items(connection, "read_messages", inbox_ids, parameters)
     return {inbox_id: carried[inbox_id] if message is None else message for inbox_id, message in rows}
 
 
 def read_heads(connection: Connection, inbox_ids: Sequence[int], whole_kinds: Collection[str]) -> dict[int, ItemHead]:
     """What is to be known of claimed items, by inbox id. whole_kinds: of which the whole message is read."""
-    rows = connection.execute(
-        _SQL["read_heads"], {"inbox_ids": list(inbox_ids), "kinds": sorted(whole_kinds)}
-    ).fetchall()
+    kinds = sorted(whole_kinds)
+    rows = _read_items(connection, "read_heads", inbox_ids, lambda wanted: {"inbox_ids": list(wanted), "kinds": kinds})
     return {inbox_id: ItemHead(*rest) for inbox_id, *rest in rows}
+
+
+def _read_items(
+    connection: Connection,
+    query: str,
+    inbox_ids: Sequence[int],
+    parameters: Callable[[Sequence[int]], Mapping[str, Any]],
+) -> list[tuple[Any, ...]]:
+    """Rows that begin with the inbox id; found by the moment of their accepting, which tells the partition."""
+    rows = connection.execute(_SQL[query], parameters(inbox_ids)).fetchall()
+    if len(rows) < len(inbox_ids):
+        missing = list(set(inbox_ids).difference(row[0] for row in rows))
+        connection.execute(_SQL["agree_on_times"], {"inbox_ids": missing})
+        rows += connection.execute(_SQL[query], parameters(missing)).fetchall()
+    return rows
 
 
 def move(

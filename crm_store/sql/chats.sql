@@ -50,8 +50,10 @@ SELECT
     said.sent_at, item.accepted_at
 FROM unnest(%(inbox_ids)s::bigint[]) AS given (inbox_id)
 JOIN inbox_state AS item USING (inbox_id)
-JOIN inbox ON inbox.id = given.inbox_id
-CROSS JOIN LATERAL jsonb_to_record(inbox.message) AS said (
+CROSS JOIN LATERAL (
+    SELECT message FROM inbox WHERE inbox.id = item.inbox_id AND inbox.received_at = item.accepted_at OFFSET 0
+) AS kept
+CROSS JOIN LATERAL jsonb_to_record(kept.message) AS said (
     kind text, text text, attachments jsonb, external_id text, reply_to text, referral text, sent_at timestamptz
 )
 

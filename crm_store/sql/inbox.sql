@@ -26,23 +26,27 @@ ORDER BY channel_id, external_id
 ON CONFLICT DO NOTHING
 
 -- name: insert_items
--- In the order given: ids follow the order of arrival, also over several processes (one sequence, no cache).
+-- In the order given: ids follow the order of arrival, also over several processes (one sequence, no cache). Received and
+-- accepted at the same moment, PostgreSQL's: by it a step finds the partition of an item.
 WITH numbered AS (
-    SELECT nextval('inbox_id_seq') AS id, given.*
+    SELECT nextval('inbox_id_seq') AS id, moment.received_at, given.*
     FROM (
         SELECT *
         FROM unnest(
-            %(channel_ids)s::bigint[], %(chats)s::text[], %(received_ats)s::timestamptz[], %(messages)s::jsonb[],
-            %(digests)s::bytea[], %(raws)s::bytea[], %(headers)s::jsonb[], %(stages)s::stage[], %(reasons)s::text[]
-        ) WITH ORDINALITY AS given (channel_id, chat, received_at, message, digest, raw, headers, stage, reason, position)
+            %(channel_ids)s::bigint[], %(chats)s::text[], %(messages)s::jsonb[], %(digests)s::bytea[],
+            %(raws)s::bytea[], %(headers)s::jsonb[], %(stages)s::stage[], %(reasons)s::text[]
+        ) WITH ORDINALITY AS given (channel_id, chat, message, digest, raw, headers, stage, reason, position)
         ORDER BY position
     ) AS given
+    CROSS JOIN (SELECT coalesce(%(received_at)s::timestamptz, now())) AS moment (received_at)
 ), kept AS (
     INSERT INTO inbox (id, channel_id, received_at, message, digest, raw, headers)
     SELECT id, channel_id, received_at, message, digest, raw, headers FROM numbered
 ), placed AS (
-    INSERT INTO inbox_state (inbox_id, chat_id, stage, reason, finished_at)
-    SELECT numbered.id, chats.id, numbered.stage, numbered.reason, CASE WHEN numbered.stage >= 'done' THEN now() END
+    INSERT INTO inbox_state (inbox_id, chat_id, stage, reason, accepted_at, finished_at)
+    SELECT
+        numbered.id, chats.id, numbered.stage, numbered.reason, numbered.received_at,
+        CASE WHEN numbered.stage >= 'done' THEN now() END
     FROM numbered
     LEFT JOIN chats ON chats.channel_id = numbered.channel_id AND chats.external_id = numbered.chat
 )
@@ -97,22 +101,35 @@ CROSS JOIN LATERAL (
 ORDER BY state.chat_id, state.chat_seq NULLS LAST, state.inbox_id
 
 -- name: read_messages
--- Normalised message of claimed items, unless the task carried the very same text.
-SELECT inbox.id, CASE WHEN inbox.digest = claimed.digest THEN NULL ELSE inbox.message::text END
+-- Normalised message of claimed items, unless the task carried the very same text. LATERAL: item by item, so that only the
+-- partition is looked into that holds it.
+SELECT item.id, CASE WHEN item.digest = claimed.digest THEN NULL ELSE item.message::text END
 FROM unnest(%(inbox_ids)s::bigint[], %(digests)s::bytea[]) AS claimed (inbox_id, digest)
-JOIN inbox ON inbox.id = claimed.inbox_id
+JOIN inbox_state AS state ON state.inbox_id = claimed.inbox_id
+CROSS JOIN LATERAL (
+    SELECT id, digest, message FROM inbox
+    WHERE inbox.id = state.inbox_id AND inbox.received_at = state.accepted_at OFFSET 0
+) AS item
 
 -- name: read_heads
 -- Who wrote claimed items, and when; the whole message only where it is of one of these kinds.
 SELECT
-    inbox.id, said.kind, coalesce(said.name, ''), coalesce(said.customer_id, ''), said.received_at, state.found::text,
-    CASE WHEN said.kind = ANY(%(kinds)s) THEN inbox.message::text END
+    item.id, said.kind, coalesce(said.name, ''), coalesce(said.customer_id, ''), said.received_at, state.found::text,
+    CASE WHEN said.kind = ANY(%(kinds)s) THEN item.message::text END
 FROM unnest(%(inbox_ids)s::bigint[]) AS claimed (inbox_id)
-JOIN inbox ON inbox.id = claimed.inbox_id
 JOIN inbox_state AS state ON state.inbox_id = claimed.inbox_id
-CROSS JOIN LATERAL jsonb_to_record(inbox.message) AS said (
+CROSS JOIN LATERAL (
+    SELECT id, message FROM inbox
+    WHERE inbox.id = state.inbox_id AND inbox.received_at = state.accepted_at OFFSET 0
+) AS item
+CROSS JOIN LATERAL jsonb_to_record(item.message) AS said (
     kind text, name text, customer_id text, received_at timestamptz
 )
+
+-- name: agree_on_times
+-- What a process of the version before partitions accepted has two times, of different clocks.
+UPDATE inbox_state AS state SET accepted_at = inbox.received_at
+FROM inbox WHERE state.inbox_id = ANY(%(inbox_ids)s) AND inbox.id = state.inbox_id
 
 -- name: defer_items
 -- Items that stand behind one that is retried wait as long as it does, and not at the head of the line.
