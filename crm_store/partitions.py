@@ -94,7 +94,7 @@ def take_turn(connection: Connection) -> bool:
 def make_next(connection: Connection, kind: Partitioned) -> str | None:
     """Make the first of the missing partitions; returns its name, or None if none is missing.
 
-    A period whose messages are in the default partition already has none of its own: they stay there.
+    A period that has begun without one has none: what comes in goes to the default partition, and stays there.
     Call `take_turn` before. Raises BusyError if others do not let it, and NotOwnerError.
     """
     there = existing(connection, kind.table)

@@ -171,7 +171,7 @@ def test_killed_at_any_moment(desk, session):
 
 
 def kill(desk: Desk, table: str, nth: int, *, dropping: bool) -> None:
-    """A new clock, which dies in the nth transaction of its round that is at this table, or drops one of its partitions."""
+    """A new clock, which dies in its nth transaction that is at this table, or that drops one of its partitions."""
     mortal = Session(desk.options)
     made = Retention(RetentionOptions(raw_days=30, history_days=60))
     with mortal.connection() as connection:
