@@ -131,7 +131,7 @@ def _partitions(connection: Connection) -> Finding:
     return warning(
         "partitions",
         "no partitions are made: " + ", ".join(f"those of {table} end in {days} days" for table, days in ahead.items()),
-        "look at the clock's logs for `partition_not_made`: its role has to own the tables; messages are kept meanwhile",
+        "look at the clock's logs for `partition_not_made`: its role has to own the tables; no message is lost",
     )
 
 
