@@ -215,8 +215,10 @@ def test_two_clocks_beside_the_steps(desk, session):
     def work() -> None:
         with Desk(desk.url) as here:
             here.channels = desk.channels
+            worker = here.worker()
             while not stop.is_set():
-                accepted.extend(here.run_through(text_message("custom", 4, "x"), text_message("telegram", 5, "x")))
+                said = (text_message("custom", 4, "x"), text_message("telegram", 5, "x"))
+                accepted.extend(here.run_through(*said, worker=worker))
 
     others = [Session(desk.options) for _ in range(2)]
     with ThreadPoolExecutor(3) as pool:

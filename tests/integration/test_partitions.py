@@ -218,7 +218,7 @@ def test_without_a_clock_nothing_is_refused(desk, session):
 def test_who_does_not_own_the_tables_makes_none(desk, session, capsys):
     """The clock says so, and goes on."""
     without_future(desk, present=True)
-    role = f"clock_{desk.url.rpartition('_')[2]}"
+    role = f"clock_of_{desk.url.rpartition('/')[2]}"
     desk.execute(f"CREATE ROLE {role}")
     desk.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; GRANT ALL ON SCHEMA public TO {role}")
     there = names_of(desk, "inbox")
