@@ -34,7 +34,7 @@ ANALYZES_ONLY = 180_000
 """The version of PostgreSQL that can sample a partitioned table without its partitions."""
 
 MOST_MOVED = 10_000
-"""Rows that are moved out of a partition at once: a few tenths of a second."""
+"""Rows that are moved out of a partition at once: some hundredths of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def take_turn(connection: Connection) -> bool:
 def make_next(connection: Connection, kind: Partitioned) -> str | None:
     """Make the first of the missing partitions; returns its name, or None if none is missing.
 
-    A period whose messages are in the default partition already has none of its own: they stay there.
+    A period that has begun without one has none: what comes in goes to the default partition, and stays there.
     Call `take_turn` before. Raises BusyError if others do not let it, and NotOwnerError.
     """
     there = existing(connection, kind.table)
@@ -118,9 +118,21 @@ def _make(connection: Connection, part: Partition) -> bool:
 
 def old(connection: Connection, table: str, days: int) -> list[Partition]:
     """Partitions that hold nothing younger than so many days."""
+    bound = _days_ago(connection, days)
+    return [part for part in existing(connection, table) if part.is_older_than(bound)]
+
+
+def days_ahead(connection: Connection, table: str) -> int:
+    """For how many whole days there are partitions; negative if not for the present."""
+    now = _days_ago(connection, 0)
+    return (max((part.ends for part in existing(connection, table)), default=now) - now).days
+
+
+def _days_ago(connection: Connection, days: int) -> datetime:
     row = connection.execute(_SQL["days_ago"], {"days": days}).fetchone()
     assert row is not None  # noqa: S101  always one
-    return [part for part in existing(connection, table) if part.is_older_than(row[0])]
+    moment: datetime = row[0]
+    return moment
 
 
 def is_almost_empty(connection: Connection, part: Partition) -> bool:

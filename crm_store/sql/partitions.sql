@@ -24,12 +24,14 @@ WHERE bounds <> 'DEFAULT'
 ORDER BY ends
 
 -- name: wanted
--- From the present period on, in UTC. In a session of any time zone.
+-- The periods after the present one, in UTC; in a session of any time zone. Not one that is about to begin: a row that is
+-- on its way into the default partition while another one is attached for it would be refused.
 SELECT to_char(begins, %(named)s), begins AT TIME ZONE 'UTC', (begins + period) AT TIME ZONE 'UTC'
 FROM (SELECT now() AT TIME ZONE 'UTC' AS now, ('1 ' || %(unit)s::text)::interval AS period) AS present
 CROSS JOIN generate_series(
-    date_trunc(%(unit)s, present.now), date_trunc(%(unit)s, present.now) + %(ahead)s * period, period
+    date_trunc(%(unit)s, present.now) + period, date_trunc(%(unit)s, present.now) + %(ahead)s * period, period
 ) AS begins
+WHERE begins > present.now + interval '1 hour'
 
 -- name: days_ago
 SELECT now() - %(days)s * interval '1 day'

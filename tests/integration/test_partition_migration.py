@@ -64,7 +64,7 @@ def contents(connection: psycopg.Connection[Any]) -> list[Any]:
 
 def test_every_row_and_key_is_kept(before):
     """What was there is the first partition, its ids go on, its rights are kept; only an impossible time is mended."""
-    role = f"reader_{before.rpartition('_')[2]}"
+    role = f"reader_of_{before.rpartition('/')[2]}"
     with psycopg.connect(before, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {role}; GRANT SELECT ON inbox TO {role}; GRANT INSERT ON inbox TO {role}")
         connection.execute("GRANT UPDATE ON messages TO PUBLIC")

@@ -171,7 +171,7 @@ def test_killed_at_any_moment(desk, session):
 
 
 def kill(desk: Desk, table: str, nth: int, *, dropping: bool) -> None:
-    """A new clock, which dies in the nth transaction of its round that is at this table, or drops one of its partitions."""
+    """A new clock, which dies in its nth transaction that is at this table, or that drops one of its partitions."""
     mortal = Session(desk.options)
     made = Retention(RetentionOptions(raw_days=30, history_days=60))
     with mortal.connection() as connection:
@@ -215,8 +215,10 @@ def test_two_clocks_beside_the_steps(desk, session):
     def work() -> None:
         with Desk(desk.url) as here:
             here.channels = desk.channels
+            worker = here.worker()
             while not stop.is_set():
-                accepted.extend(here.run_through(text_message("custom", 4, "x"), text_message("telegram", 5, "x")))
+                said = (text_message("custom", 4, "x"), text_message("telegram", 5, "x"))
+                accepted.extend(here.run_through(*said, worker=worker))
 
     others = [Session(desk.options) for _ in range(2)]
     with ThreadPoolExecutor(3) as pool:

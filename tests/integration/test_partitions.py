@@ -105,16 +105,18 @@ def test_the_newest_of_a_history_over_partitions(desk, session):
 # Made ahead ---------------------------------------------------------------------------------------------------------
 
 
-def without_future(desk: Desk) -> tuple[list[str], list[str]]:
-    """The partitions of the future and of now are gone; returns what there was."""
+def without_future(desk: Desk, *, present: bool) -> tuple[list[str], list[str]]:
+    """The partitions of the future are gone, and on demand those of now; returns what there was."""
     with_a_past(desk)
     before = names_of(desk, "inbox"), names_of(desk, "messages")
     for name, bounds in desk.rows(
         "SELECT oid::regclass::text, pg_get_expr(relpartbound, oid) FROM pg_class "
         "WHERE relispartition AND relkind = 'r'"
     ):
-        if bounds != "DEFAULT" and desk.value("SELECT %s::timestamptz > now()", bounds.split("'")[3]):
-            desk.execute(f"DROP TABLE {name}")
+        if bounds != "DEFAULT":
+            _, begins, _, ends, _ = bounds.split("'")
+            if desk.value("SELECT %s::timestamptz > now()", ends if present else begins):
+                desk.execute(f"DROP TABLE {name}")
     return before
 
 
@@ -145,7 +147,7 @@ def made_by(*sessions: Session) -> list[list[str]]:
 
 def test_the_clock_makes_them_ahead(desk, session):
     """At least four weeks and three months, with keys and indexes of the whole; a second look finds nothing to do."""
-    before = without_future(desk)
+    before = without_future(desk, present=False)
     clock = Clock(session, RecordingHints(), ClockOptions(retention=RetentionOptions(raw_days=None)))
     for _ in range(10):
         clock.tick()
@@ -166,8 +168,8 @@ def test_the_clock_makes_them_ahead(desk, session):
 
 
 def test_two_clocks_make_each_of_them_once(desk, session):
-    """While messages are accepted; who is not at turn does without."""
-    before = without_future(desk)
+    """While messages are accepted, for which there is none: none of them is refused."""
+    before = without_future(desk, present=True)
     other = Session(desk.options)
     stop = threading.Event()
     accepted = []
@@ -194,7 +196,7 @@ def test_two_clocks_make_each_of_them_once(desk, session):
 
 def test_without_a_clock_nothing_is_refused(desk, session):
     """What no partition is for is accepted, worked on, and gets old like the rest; the clock goes on with the next."""
-    before = without_future(desk)
+    before = without_future(desk, present=True)
     ids = desk.run_through(*(text_message("telegram", n, "x") for n in range(3)))
     assert places(desk, "inbox") == {"inbox_kept": 3}
     assert places(desk, "messages") == {"messages_kept": 3}
@@ -215,8 +217,8 @@ def test_without_a_clock_nothing_is_refused(desk, session):
 
 def test_who_does_not_own_the_tables_makes_none(desk, session, capsys):
     """The clock says so, and goes on."""
-    without_future(desk)
-    role = f"clock_{desk.url.rpartition('_')[2]}"
+    without_future(desk, present=True)
+    role = f"clock_of_{desk.url.rpartition('/')[2]}"
     desk.execute(f"CREATE ROLE {role}")
     desk.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; GRANT ALL ON SCHEMA public TO {role}")
     there = names_of(desk, "inbox")
