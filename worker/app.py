@@ -1,21 +1,43 @@
-"""The Celery app, with the settings that hold on Redis.
+"""The Celery app, with the settings that hold on Redis and on RabbitMQ.
 
 On Redis a task message may be lost, doubled or late whatever is set here. Nothing depends on it: task messages are
 hints, and PostgreSQL decides. So there are no ETAs, no countdowns, no retries and no results.
 """
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
 
 from celery import Celery
 from kombu.entity import Queue
 
 from config.topology import TASK_QUEUES, Step
 
+_RABBITMQ_SCHEMES = frozenset({"amqp", "amqps", "pyamqp"})
+
+_QUORUM_QUEUE = {"x-queue-type": "quorum"}
+"""Replicated on a cluster, and on disk; RabbitMQ hands out again what a dead worker had not acknowledged."""
+
+_RABBITMQ_OPTIONS: Mapping[str, Any] = {
+    # Else a hint that RabbitMQ refuses would be gone without a word.
+    "confirm_publish": True,
+    # kombu would try for the whole connection's time-out, and whoever hints must go on: the sweeper is there.
+    "max_retries": 0,
+}
+
+
+def is_rabbitmq(broker_url: str) -> bool:
+    """Whether this is the URL of RabbitMQ, or the URLs of several with `;` between them."""
+    return urlsplit(broker_url).scheme in _RABBITMQ_SCHEMES
+
 
 def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
-    """The app of one process; connects at first use. visibility_timeout: seconds."""
+    """The app of one process; connects at first use. visibility_timeout: seconds, on Redis."""
+    on_rabbitmq = is_rabbitmq(broker_url)
     app = Celery("openchannel", broker=broker_url, set_as_current=False)
     app.conf.update(
         # The default (anonymous) exchange: with a declared one, publishing after FLUSHALL goes nowhere.
-        task_queues=[Queue(name) for name in TASK_QUEUES],  # type: ignore[no-untyped-call]
+        task_queues=[_task_queue(name, _QUORUM_QUEUE if on_rabbitmq else None) for name in TASK_QUEUES],
         task_default_queue=Step.CRM_LOOKUP.value,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -30,19 +52,27 @@ def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=5,
-        broker_transport_options={
-            "visibility_timeout": visibility_timeout,
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
-            "unacked_mutex_expire": 30,
-            "priority_steps": [0],
-            "health_check_interval": 10,
-            "socket_timeout": 5,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "body_encoding": "utf-8",
-        },
+        broker_transport_options=dict(_RABBITMQ_OPTIONS if on_rabbitmq else _redis_options(visibility_timeout)),
         accept_content=["json"],
         task_serializer="json",
     )
     return app
+
+
+def _task_queue(name: str, arguments: Mapping[str, str] | None) -> Queue:
+    return Queue(name, queue_arguments=arguments)  # type: ignore[no-untyped-call]
+
+
+def _redis_options(visibility_timeout: float) -> Mapping[str, Any]:
+    return {
+        "visibility_timeout": visibility_timeout,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "unacked_mutex_expire": 30,
+        "priority_steps": [0],
+        "health_check_interval": 10,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "body_encoding": "utf-8",
+    }

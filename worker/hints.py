@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from amqp.exceptions import ChannelError
+from amqp.exceptions import ChannelError, NotFound
 from celery import Celery
 
 from config.topology import Step
@@ -14,6 +14,9 @@ log = structlog.get_logger(__name__)
 
 _PAUSE_AFTER_FAILURE = 1.0
 """Seconds for which nothing is published once the broker was away: each try would cost a connection's time-out."""
+
+_CONFIRM_SECONDS = 5.0
+"""For which RabbitMQ is waited for; one that is short of memory or disk takes nothing and says nothing."""
 
 
 class Hints:
@@ -31,7 +34,9 @@ class Hints:
         if time.monotonic() < self._away_until:
             return False
         try:
-            self._app.send_task(step.value, args=(list(items), tries), queue=step.value, retry=False)
+            self._app.send_task(
+                step.value, args=(list(items), tries), queue=step.value, retry=False, confirm_timeout=_CONFIRM_SECONDS
+            )
         except Exception as error:  # noqa: BLE001  transports raise their own errors; after a commit none matters
             self._away_until = time.monotonic() + _PAUSE_AFTER_FAILURE
             log.warning("hint_not_published", step=step.value, error=error)
@@ -47,15 +52,24 @@ class Hints:
         """Messages in the task queues; nothing if the broker is away."""
         try:
             with self._app.pool.acquire(block=True) as connection:
-                channel = connection.default_channel
-                return {step: _depth(channel, step.value) for step in steps}
+                depth = _depth_on_rabbitmq if connection.transport.driver_type == "amqp" else _depth
+                return {step: depth(connection, step.value) for step in steps}
         except Exception as error:  # noqa: BLE001  as above
             log.warning("task_queues_not_read", error=error)
             return {}
 
 
-def _depth(channel: Any, queue: str) -> int:
+def _depth(connection: Any, queue: str) -> int:
     try:
-        return int(channel.queue_declare(queue=queue, passive=True).message_count)
+        return int(connection.default_channel.queue_declare(queue=queue, passive=True).message_count)
     except ChannelError:  # an empty queue does not exist on Redis
         return 0
+
+
+def _depth_on_rabbitmq(connection: Any, queue: str) -> int:
+    # A queue that is not there, because nobody has begun to work, costs the channel on which it was asked for.
+    with connection.ensure_connection(max_retries=0).channel() as channel:
+        try:
+            return int(channel.queue_declare(queue=queue, passive=True).message_count)
+        except NotFound:
+            return 0
