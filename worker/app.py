@@ -13,7 +13,8 @@ from kombu.entity import Queue
 
 from config.topology import TASK_QUEUES, Step
 
-_RABBITMQ_SCHEMES = frozenset({"amqp", "amqps", "pyamqp"})
+_TLS_SCHEME = "amqps"
+_RABBITMQ_SCHEMES = frozenset({"amqp", _TLS_SCHEME, "pyamqp"})
 
 _QUORUM_QUEUE = {"x-queue-type": "quorum"}
 """Replicated on a cluster, and on disk; RabbitMQ hands out again what a dead worker had not acknowledged."""
@@ -56,6 +57,9 @@ def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
         accept_content=["json"],
         task_serializer="json",
     )
+    if urlsplit(broker_url).scheme == _TLS_SCHEME:
+        # Else anybody's certificate would do, as long as some authority has signed it. None: the name in the URL.
+        app.conf.broker_use_ssl = {"server_hostname": None}
     return app
 
 
