@@ -66,7 +66,7 @@ def test_rabbitmq_killed_and_purged_in_mid_stream_loses_and_doubles_nothing(
     tmp_path: Path, database_url: str, rabbitmq: RabbitMQ
 ) -> None:
     """kill -9 of RabbitMQ and of a worker, all queues purged: 2xx throughout, each effect once, the order kept."""
-    chats, per_chat = 60, 9
+    chats, per_chat = 40, 8
     empty_broker(rabbitmq.url)
     with System(tmp_path, database_url, rabbitmq.url) as system:
         operators = [system.operator(f"operator-{n}") for n in range(3)]
