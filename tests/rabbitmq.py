@@ -13,7 +13,7 @@ from typing import Self
 from kombu.exceptions import OperationalError
 
 from runtime.ports import free_port
-from worker.app import make_app
+from worker.app import connected, make_app
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "rabbitmq"
 START_SECONDS = 60.0
@@ -102,7 +102,7 @@ class RabbitMQ:
 
     def _answers(self) -> bool:
         with make_app(self.url).connection_for_read() as connection, suppress(OperationalError):
-            connection.ensure_connection(max_retries=0)
+            connected(connection)
             return True
         return False
 

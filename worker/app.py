@@ -19,13 +19,6 @@ _RABBITMQ_SCHEMES = frozenset({"amqp", _TLS_SCHEME, "pyamqp"})
 _QUORUM_QUEUE = {"x-queue-type": "quorum"}
 """Replicated on a cluster, and on disk; RabbitMQ hands out again what a dead worker had not acknowledged."""
 
-_RABBITMQ_OPTIONS: Mapping[str, Any] = {
-    # Else a hint that RabbitMQ refuses would be gone without a word.
-    "confirm_publish": True,
-    # kombu would try for the whole connection's time-out, and whoever hints must go on: the sweeper is there.
-    "max_retries": 0,
-}
-
 
 def is_rabbitmq(broker_url: str) -> bool:
     """Whether this is the URL of RabbitMQ, or the URLs of several with `;` between them."""
@@ -53,7 +46,7 @@ def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=5,
-        broker_transport_options=dict(_RABBITMQ_OPTIONS if on_rabbitmq else _redis_options(visibility_timeout)),
+        broker_transport_options=(_rabbitmq_options(broker_url) if on_rabbitmq else _redis_options(visibility_timeout)),
         accept_content=["json"],
         task_serializer="json",
     )
@@ -63,11 +56,25 @@ def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
     return app
 
 
+def connected(connection: Any) -> Any:
+    """kombu's connection to RabbitMQ, now that it stands: each node is tried once. Raises OperationalError."""
+    return connection.ensure_connection(max_retries=connection.transport_options["max_retries"])
+
+
 def _task_queue(name: str, arguments: Mapping[str, str] | None) -> Queue:
     return Queue(name, queue_arguments=arguments)  # type: ignore[no-untyped-call]
 
 
-def _redis_options(visibility_timeout: float) -> Mapping[str, Any]:
+def _rabbitmq_options(broker_url: str) -> dict[str, Any]:
+    return {
+        # Else a hint that RabbitMQ refuses would be gone without a word.
+        "confirm_publish": True,
+        # Each node once. kombu would try for seconds, and whoever hints must go on: the sweeper is there.
+        "max_retries": broker_url.count(";"),
+    }
+
+
+def _redis_options(visibility_timeout: float) -> dict[str, Any]:
     return {
         "visibility_timeout": visibility_timeout,
         "unacked_restore_interval": 5,

@@ -9,6 +9,7 @@ from amqp.exceptions import ChannelError, NotFound
 from celery import Celery
 
 from config.topology import Step
+from worker.app import connected
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,7 @@ def _depth(connection: Any, queue: str) -> int:
 
 def _depth_on_rabbitmq(connection: Any, queue: str) -> int:
     # A queue that is not there, because nobody has begun to work, costs the channel on which it was asked for.
-    with connection.ensure_connection(max_retries=0).channel() as channel:
+    with connected(connection).channel() as channel:
         try:
             return int(channel.queue_declare(queue=queue, passive=True).message_count)
         except NotFound:

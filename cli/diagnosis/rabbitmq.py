@@ -9,7 +9,7 @@ from kombu.entity import Queue
 
 from cli.diagnosis.findings import Finding, broken, ok
 from config.topology import Step
-from worker.app import make_app
+from worker.app import connected, make_app
 
 OLDEST_VERSION = (3, 10)
 
@@ -29,8 +29,7 @@ def look_at_rabbitmq(url: str) -> RabbitMQSeen:
     depths, consumers = dict.fromkeys(Step, 0), 0
     findings: list[Finding] = []
     with app.connection_for_read() as connection:
-        connection.ensure_connection(max_retries=0)
-        findings += _server(connection.connection.server_properties)
+        findings += _server(connected(connection).connection.server_properties)
         for step in Step:
             try:
                 depths[step], consuming = _counts(connection, step)

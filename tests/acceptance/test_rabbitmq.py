@@ -114,6 +114,15 @@ def test_a_queue_of_another_kind_is_told(rabbitmq: RabbitMQ) -> None:
     assert Hints(app).publish(Step.RESPOND)
 
 
+def test_a_hint_goes_to_the_node_that_answers(rabbitmq: RabbitMQ) -> None:
+    """The first of two is away: the second takes the hint and tells what is queued, at the first try."""
+    url = f"amqp://openchannel:a-password@127.0.0.1:{free_port()}/openchannel;{rabbitmq.url}"
+    empty_broker(rabbitmq.url)
+    assert Hints(make_app(url)).publish(Step.RESPOND)
+    assert Hints(make_app(url)).depths([Step.RESPOND]) == {Step.RESPOND: 1}
+    assert look_at_broker(url, 60, 30).depths == {**dict.fromkeys(Step, 0), Step.RESPOND: 1}
+
+
 def test_rabbitmq_away_is_told() -> None:
     """`doctor` says that nothing answers; a hint is given up at once, and the depths are not known."""
     url = f"amqp://guest:guest@127.0.0.1:{free_port()}/"

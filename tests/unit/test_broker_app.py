@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from kombu.exceptions import OperationalError
 
 from config.topology import TASK_QUEUES
-from worker.app import is_rabbitmq, make_app
+from worker.app import connected, is_rabbitmq, make_app
 from worker.consumer import HintConsumer
 
 pytestmark = pytest.mark.unit
@@ -97,7 +97,7 @@ def test_a_certificate_must_be_of_the_host_in_the_url(tmp_path, monkeypatch, nam
         thread.start()
         url = f"amqps://guest:guest@127.0.0.1:{server.getsockname()[1]}//"
         with make_app(url).connection_for_write() as connection, pytest.raises(OperationalError) as refused:
-            connection.ensure_connection(max_retries=0)
+            connected(connection)
         thread.join(10)
     assert greeted == ([b"AMQP"] if trusted else [])
     assert ("certificate verify failed" in str(refused.value)) is not trusted
