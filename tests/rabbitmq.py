@@ -6,14 +6,16 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 from kombu.exceptions import OperationalError
 
 from runtime.ports import free_port
-from worker.app import connected, make_app
+from worker.app import make_app
+from worker.rabbitmq import connected
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "rabbitmq"
 START_SECONDS = 60.0
@@ -99,6 +101,16 @@ class RabbitMQ:
             os.killpg(self._server.pid, signal.SIGKILL)
             self._server.wait()
             self._server = None
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """SIGSTOP for all of its processes, and SIGCONT at the end: connections stand, and nothing is answered."""
+        assert self._server is not None
+        os.killpg(self._server.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._server.pid, signal.SIGCONT)
 
     def _answers(self) -> bool:
         with make_app(self.url).connection_for_read() as connection, suppress(OperationalError):

@@ -12,26 +12,16 @@ from celery import Celery
 from kombu.entity import Queue
 
 from config.topology import TASK_QUEUES, Step
-
-_TLS_SCHEME = "amqps"
-_RABBITMQ_SCHEMES = frozenset({"amqp", _TLS_SCHEME, "pyamqp"})
-
-_QUORUM_QUEUE = {"x-queue-type": "quorum"}
-"""Replicated on a cluster, and on disk; RabbitMQ hands out again what a dead worker had not acknowledged."""
-
-
-def is_rabbitmq(broker_url: str) -> bool:
-    """Whether this is the URL of RabbitMQ, or the URLs of several with `;` between them."""
-    return urlsplit(broker_url).scheme in _RABBITMQ_SCHEMES
+from worker import rabbitmq
 
 
 def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
     """The app of one process; connects at first use. visibility_timeout: seconds, on Redis."""
-    on_rabbitmq = is_rabbitmq(broker_url)
+    on_rabbitmq = rabbitmq.is_rabbitmq(broker_url)
     app = Celery("openchannel", broker=broker_url, set_as_current=False)
     app.conf.update(
         # The default (anonymous) exchange: with a declared one, publishing after FLUSHALL goes nowhere.
-        task_queues=[_task_queue(name, _QUORUM_QUEUE if on_rabbitmq else None) for name in TASK_QUEUES],
+        task_queues=[_task_queue(name, rabbitmq.QUORUM_QUEUE if on_rabbitmq else None) for name in TASK_QUEUES],
         task_default_queue=Step.CRM_LOOKUP.value,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -46,32 +36,20 @@ def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=5,
-        broker_transport_options=(_rabbitmq_options(broker_url) if on_rabbitmq else _redis_options(visibility_timeout)),
+        broker_transport_options=(
+            rabbitmq.transport_options(broker_url) if on_rabbitmq else _redis_options(visibility_timeout)
+        ),
         accept_content=["json"],
         task_serializer="json",
     )
-    if urlsplit(broker_url).scheme == _TLS_SCHEME:
+    if urlsplit(broker_url).scheme == rabbitmq.TLS_SCHEME:
         # Else anybody's certificate would do, as long as some authority has signed it. None: the name in the URL.
         app.conf.broker_use_ssl = {"server_hostname": None}
     return app
 
 
-def connected(connection: Any) -> Any:
-    """kombu's connection to RabbitMQ, now that it stands: each node is tried once. Raises OperationalError."""
-    return connection.ensure_connection(max_retries=connection.transport_options["max_retries"])
-
-
 def _task_queue(name: str, arguments: Mapping[str, str] | None) -> Queue:
     return Queue(name, queue_arguments=arguments)  # type: ignore[no-untyped-call]
-
-
-def _rabbitmq_options(broker_url: str) -> dict[str, Any]:
-    return {
-        # Else a hint that RabbitMQ refuses would be gone without a word.
-        "confirm_publish": True,
-        # Each node once. kombu would try for seconds, and whoever hints must go on: the sweeper is there.
-        "max_retries": broker_url.count(";"),
-    }
 
 
 def _redis_options(visibility_timeout: float) -> dict[str, Any]:

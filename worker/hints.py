@@ -9,15 +9,12 @@ from amqp.exceptions import ChannelError, NotFound
 from celery import Celery
 
 from config.topology import Step
-from worker.app import connected
+from worker.rabbitmq import impatient
 
 log = structlog.get_logger(__name__)
 
 _PAUSE_AFTER_FAILURE = 1.0
 """Seconds for which nothing is published once the broker was away: each try would cost a connection's time-out."""
-
-_CONFIRM_SECONDS = 5.0
-"""For which RabbitMQ is waited for; one that is short of memory or disk takes nothing and says nothing."""
 
 
 class Hints:
@@ -35,9 +32,10 @@ class Hints:
         if time.monotonic() < self._away_until:
             return False
         try:
-            self._app.send_task(
-                step.value, args=(list(items), tries), queue=step.value, retry=False, confirm_timeout=_CONFIRM_SECONDS
-            )
+            with self._app.producer_pool.acquire(block=True) as producer, impatient(producer.connection):
+                self._app.send_task(
+                    step.value, args=(list(items), tries), queue=step.value, retry=False, producer=producer
+                )
         except Exception as error:  # noqa: BLE001  transports raise their own errors; after a commit none matters
             self._away_until = time.monotonic() + _PAUSE_AFTER_FAILURE
             log.warning("hint_not_published", step=step.value, error=error)
@@ -52,7 +50,7 @@ class Hints:
     def depths(self, steps: Sequence[Step]) -> dict[Step, int]:
         """Messages in the task queues; nothing if the broker is away."""
         try:
-            with self._app.pool.acquire(block=True) as connection:
+            with self._app.pool.acquire(block=True) as connection, impatient(connection):
                 depth = _depth_on_rabbitmq if connection.transport.driver_type == "amqp" else _depth
                 return {step: depth(connection, step.value) for step in steps}
         except Exception as error:  # noqa: BLE001  as above
@@ -69,7 +67,7 @@ def _depth(connection: Any, queue: str) -> int:
 
 def _depth_on_rabbitmq(connection: Any, queue: str) -> int:
     # A queue that is not there, because nobody has begun to work, costs the channel on which it was asked for.
-    with connected(connection).channel() as channel:
+    with connection.channel() as channel:
         try:
             return int(channel.queue_declare(queue=queue, passive=True).message_count)
         except NotFound:

@@ -13,8 +13,9 @@ from kombu.exceptions import KombuError
 from cli.diagnosis.findings import Finding, broken, ok, warning
 from cli.diagnosis.rabbitmq import look_at_rabbitmq
 from config.topology import Step
-from worker.app import is_rabbitmq, make_app
+from worker.app import make_app
 from worker.hints import Hints
+from worker.rabbitmq import is_rabbitmq
 
 OLDEST_VERSION = (6, 2)
 PATIENCE = 3.0

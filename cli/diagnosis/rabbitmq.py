@@ -9,7 +9,8 @@ from kombu.entity import Queue
 
 from cli.diagnosis.findings import Finding, broken, ok
 from config.topology import Step
-from worker.app import connected, make_app
+from worker.app import make_app
+from worker.rabbitmq import impatient
 
 OLDEST_VERSION = (3, 10)
 
@@ -28,8 +29,8 @@ def look_at_rabbitmq(url: str) -> RabbitMQSeen:
     app = make_app(url)
     depths, consumers = dict.fromkeys(Step, 0), 0
     findings: list[Finding] = []
-    with app.connection_for_read() as connection:
-        findings += _server(connected(connection).connection.server_properties)
+    with app.connection_for_read() as connection, impatient(connection):
+        findings += _server(connection.connection.server_properties)
         for step in Step:
             try:
                 depths[step], consuming = _counts(connection, step)

@@ -17,7 +17,7 @@ from cli.diagnosis.findings import Status
 from config.topology import Step
 from runtime.ports import free_port
 from tests.acceptance.numbered import each_effect_once_and_in_order, numbered
-from tests.acceptance.system import System
+from tests.acceptance.system import System, wait_until
 from tests.acceptance.test_journeys import test_the_stories_of_the_seeds_end_on_one_card as tell_the_stories
 from tests.plugins.servers import empty_broker
 from tests.rabbitmq import RabbitMQ, rabbitmq_server
@@ -121,6 +121,20 @@ def test_a_hint_goes_to_the_node_that_answers(rabbitmq: RabbitMQ) -> None:
     assert Hints(make_app(url)).publish(Step.RESPOND)
     assert Hints(make_app(url)).depths([Step.RESPOND]) == {Step.RESPOND: 1}
     assert look_at_broker(url, 60, 30).depths == {**dict.fromkeys(Step, 0), Step.RESPOND: 1}
+
+
+@pytest.mark.timeout(60)
+def test_nobody_waits_for_ever_for_a_rabbitmq_that_is_stopped(rabbitmq: RabbitMQ) -> None:
+    """SIGSTOP, as short memory or disk: hints are given up, depths are not known, and afterwards all is as before."""
+    hints, others = Hints(make_app(rabbitmq.url)), Hints(make_app(rabbitmq.url))
+    assert hints.publish(Step.RESPOND)
+    assert others.depths([Step.RESPOND])
+    with rabbitmq.stopped():
+        assert hints.publish(Step.RESPOND) is False
+        assert others.depths([Step.RESPOND]) == {}
+        assert look_at_broker(rabbitmq.url, 60, 30).depths is None
+    wait_until(lambda: hints.publish(Step.RESPOND), "hints are taken again")
+    wait_until(lambda: others.depths([Step.RESPOND]) != {}, "depths are known again")
 
 
 def test_rabbitmq_away_is_told() -> None:

@@ -24,7 +24,8 @@ from runtime.output import LogFiles
 from runtime.postgres import EmbeddedPostgres
 from runtime.supervisor import Supervisor
 from runtime.valkey import EmbeddedValkey
-from worker.app import is_rabbitmq, make_app
+from worker.app import make_app
+from worker.rabbitmq import is_rabbitmq
 
 TEMPLATE = f"openchannel_template_{os.getpid()}"
 TEST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB", "max_connections": "200"}

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from kombu.exceptions import OperationalError
 
 from config.topology import TASK_QUEUES
-from worker.app import connected, is_rabbitmq, make_app
+from worker.app import make_app
 from worker.consumer import HintConsumer
+from worker.rabbitmq import connected, is_rabbitmq
 
 pytestmark = pytest.mark.unit
 
