@@ -39,10 +39,16 @@ class DatabaseSettings(_Group):
 
 
 class BrokerSettings(_Group):
-    """Redis or Valkey, which carries hints that may be lost at any moment."""
+    """Redis, Valkey or RabbitMQ, which carries hints that may be lost at any moment."""
 
-    url: SecretStr | None = Field(None, description="redis://:password@host:port/db; embedded if not given")
-    visibility_timeout: float = Field(60.0, ge=1, description="seconds until an unacknowledged task is sent again")
+    url: SecretStr | None = Field(
+        None,
+        description="redis://:password@host:port/db, or amqp://user:password@host:port/vhost for RabbitMQ; "
+        "embedded if not given",
+    )
+    visibility_timeout: float = Field(
+        60.0, ge=1, description="seconds until an unacknowledged task is sent again; RabbitMQ has none"
+    )
 
 
 class WebSettings(_Group):
