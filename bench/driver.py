@@ -33,7 +33,7 @@ CONNECTIONS = 256
 
 PAUSE_AFTER_FAILURE = 0.2
 
-SIGNED_AHEAD = 180
+SIGNED_AHEAD = 280
 """Seconds by which a signature's time lies ahead of the start. A signature holds 300 seconds to either side of it."""
 
 

@@ -3,8 +3,8 @@
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -38,9 +38,7 @@ _BY_ARRIVAL = replace(QUESTIONS, history="SELECT chat_id, text FROM history ORDE
 """The chain works on two messages of a chat at a time, so its history is shown in the order of arrival."""
 
 
-def _side(
-    package: str, workers: Sequence[tuple[str, Sequence[str]]], questions: Questions
-) -> Callable[[Path, int], AbstractContextManager[Running]]:
+def _side(name: str, title: str, workers: Sequence[tuple[str, Sequence[str]]], questions: Questions) -> Side:
     @contextmanager
     def running(folder: Path, seed: int) -> Iterator[Running]:
         with Machine(folder, None, None) as machine:
@@ -52,14 +50,14 @@ def _side(
                 "BENCH_PORT": str(port),
                 "BENCH_SEED": str(seed),
             }
-            web = [sys.executable, "-m", f"bench.{package}.web"]
+            web = [sys.executable, "-m", f"bench.{name}.web"]
             url = f"http://127.0.0.1:{port}"
             machine.supervisor.start(Child("web", web, env=environment, ready=lambda: _answers(f"{url}/healthz")))
             for child, command in workers:
                 machine.supervisor.start(Child(child, [sys.executable, "-m", *command], env=environment))
-            yield Running(url, machine.database_url, machine.broker_url, machine.supervisor, questions)
+            yield Running(name, url, machine.database_url, machine.broker_url, machine.supervisor, questions)
 
-    return running
+    return Side(name, title, running)
 
 
 def _set_up(database_url: str) -> None:
@@ -81,13 +79,10 @@ def _answers(url: str) -> bool:
 
 _CELERY = ("celery", "-A", "bench.naive.tasks", "worker", "--concurrency", str(WORKERS))
 
-NAIVE = Side(
-    "naive",
-    "naive Celery chain",
-    _side("naive", [("worker", _CELERY)], _BY_ARRIVAL),
-)
-LOOP = Side(
+NAIVE = _side("naive", "naive Celery chain", [("worker", _CELERY)], _BY_ARRIVAL)
+LOOP = _side(
     "loop",
     "loop without a queue",
-    _side("loop", [(f"worker-{n}", ("bench.loop.worker",)) for n in range(1, WORKERS + 1)], QUESTIONS),
+    [(f"worker-{n}", ("bench.loop.worker",)) for n in range(1, WORKERS + 1)],
+    QUESTIONS,
 )

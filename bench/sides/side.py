@@ -39,8 +39,9 @@ class Questions:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A side that is up. tick: called often; keeps its operators' heartbeats going."""
+    """A side that is up. name: its side's. tick: called often; keeps its operators' heartbeats going."""
 
+    name: str
     url: str
     database_url: str
     broker_url: str | None
