@@ -199,6 +199,11 @@ def _signed(stream: Stream, host: str) -> list[bytes]:
     return requests
 
 
+def request_sizes(stream: Stream) -> list[int]:
+    """Bytes of each request of a stream as it goes over the wire."""
+    return [len(request) for request in _signed(stream, "127.0.0.1:8080")]
+
+
 def _tell(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
