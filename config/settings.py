@@ -41,7 +41,9 @@ class DatabaseSettings(_Group):
 class BrokerSettings(_Group):
     """Redis or Valkey, which carries hints that may be lost at any moment."""
 
-    url: SecretStr | None = Field(None, description="redis://:password@host:port/db; embedded if not given")
+    url: SecretStr | None = Field(
+        None, description="redis://:password@host:port/db, or sentinel://, see docs/scaling.md; embedded if not given"
+    )
     visibility_timeout: float = Field(60.0, ge=1, description="seconds until an unacknowledged task is sent again")
 
 

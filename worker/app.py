@@ -8,10 +8,12 @@ from celery import Celery
 from kombu.entity import Queue
 
 from config.topology import TASK_QUEUES, Step
+from worker.sentinel import split_sentinel_url
 
 
 def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
-    """The app of one process; connects at first use. visibility_timeout: seconds."""
+    """The app of one process; connects at first use. visibility_timeout: seconds. Raises SentinelUrlError."""
+    broker_url, sentinel_options = split_sentinel_url(broker_url)
     app = Celery("openchannel", broker=broker_url, set_as_current=False)
     app.conf.update(
         # The default (anonymous) exchange: with a declared one, publishing after FLUSHALL goes nowhere.
@@ -41,6 +43,7 @@ def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "body_encoding": "utf-8",
+            **sentinel_options,
         },
         accept_content=["json"],
         task_serializer="json",
