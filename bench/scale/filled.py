@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
+from bench.results import cpu_per_thousand
 from bench.rounds import Round, drive, fresh_folder
 from bench.scale.part import Bench, Chart, Curve, Goal, Outcome, Part
 from bench.scale.seeding import fill
@@ -30,41 +32,47 @@ def judge(rates: Mapping[float, Sequence[float]], empty: Mapping[float, Sequence
 
 def measure(bench: Bench) -> Outcome:
     """Rounds in one folder that is filled step by step, each beside a round in an empty one, in alternating order."""
-    rates: dict[float, list[float]] = {}
-    empty: dict[float, list[float]] = {}
-    history: dict[float, int] = {}
+    full: dict[float, list[Round]] = {}
+    empty: dict[float, list[Round]] = {}
+    points: list[dict[str, Any]] = []
+    before = 0
     with fresh_folder() as folder:
         for number, share in enumerate(SHARES):
-            before = 0 if number == 0 else bench.sized(round(CARDS * SHARES[number - 1]))
             cards = bench.sized(round(CARDS * share))
-            history[share] = _fill(bench, folder, before, cards - before)
-            bench.tell(f"{cards:,} cards, {history[share]:,} messages in the history")
-            rates[share], empty[share] = [], []
+            history = _fill(bench, folder, before, cards - before)
+            before = cards
+            bench.tell(f"{cards:,} cards, {history:,} messages in the history")
+            full[share], empty[share] = [], []
             for pair in range(PAIRS):
                 seed = bench.seed + 100 * number + pair
-                order = (True, False) if pair % 2 else (False, True)
-                for is_filled in order:
+                for is_filled in (True, False) if pair % 2 else (False, True):
                     made = _round_in(bench, folder, seed) if is_filled else bench.round(seed)
-                    (rates if is_filled else empty)[share].append(made.rate)
+                    (full if is_filled else empty)[share].append(made)
                     bench.tell(f"  {'filled' if is_filled else 'empty'}: {made.rate:,.0f} messages/s")
-    ratios = {share: median(rates[share]) / median(empty[share]) for share in SHARES}
-    figures = {
-        "points": [
-            {
-                "cards": bench.sized(round(CARDS * share)),
-                "history_rows": history[share],
-                "messages_per_second": [round(rate, 1) for rate in rates[share]],
-                "empty_messages_per_second": [round(rate, 1) for rate in empty[share]],
-                "ratio": round(ratios[share], 3),
-            }
-            for share in SHARES
-        ],
-    }
-    points = [(0.0, 1.0), *((float(bench.sized(round(CARDS * share))), ratios[share]) for share in SHARES)]
+            points.append(_point(cards, history, full[share], empty[share]))
+    goal = judge(_rates(full), _rates(empty))
+    ratios = [(0.0, 1.0), *((float(point["cards"]), point["ratio"]) for point in points)]
     chart = Chart(
-        "Throughput by what is there already", "cards", "share of the empty system's", [Curve("ratio", points)], LEAST
+        "Throughput by what is there already", "cards", "share of the empty system's", [Curve("ratio", ratios)], LEAST
     )
-    return Outcome(figures, [judge(rates, empty)], [chart])
+    return Outcome({"points": points}, [goal], [chart])
+
+
+def _rates(rounds: Mapping[float, Sequence[Round]]) -> dict[float, list[float]]:
+    return {share: [made.rate for made in of_share] for share, of_share in rounds.items()}
+
+
+def _point(cards: int, history: int, full: Sequence[Round], empty: Sequence[Round]) -> dict[str, Any]:
+    """CPU is told beside the throughput: of a noisy machine it says more."""
+    return {
+        "cards": cards,
+        "history_rows": history,
+        "messages_per_second": [round(made.rate, 1) for made in full],
+        "empty_messages_per_second": [round(made.rate, 1) for made in empty],
+        "ratio": round(median(made.rate for made in full) / median(made.rate for made in empty), 3),
+        "cpu_seconds_per_1000_messages": cpu_per_thousand(full),
+        "empty_cpu_seconds_per_1000_messages": cpu_per_thousand(empty),
+    }
 
 
 def _fill(bench: Bench, folder: Path, before: int, cards: int) -> int:

@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +13,7 @@ from bench.rounds import RoundError, drive, fresh_folder
 from bench.scale.part import Bench, Goal, Outcome, Part
 from bench.scale.processes import start_process
 from bench.sides.ours import OURS
-from bench.sides.side import Running
+from bench.sides.side import Running, answers
 from bench.stream import make_stream
 
 WORKS = ("http", "verify", "parse", "item", "commit", "publish", "other")
@@ -73,8 +71,8 @@ def measure(bench: Bench) -> Outcome:
     with fresh_folder() as folder, OURS.start(folder, stream.seed) as running:
         file = folder / "metered.json"
         running.supervisor.stop("web")
-        ready = _answers(f"{running.url}/healthz")
-        start_process(running, folder, "web", ["bench.scale.metered_web", str(file)], lambda: next(ready))
+        module = ["bench.scale.metered_web", str(file)]
+        start_process(running, folder, "web", module, lambda: answers(f"{running.url}/healthz"))
 
         @contextmanager
         def counted() -> Iterator[None]:
@@ -97,15 +95,6 @@ def measure(bench: Bench) -> Outcome:
         "messages_per_second": round(made.rate, 1),
     }
     return Outcome(figures, [judge(sum(works.values()), from_proc)])
-
-
-def _answers(url: str) -> Iterator[bool]:
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310  our own http URL
-                yield bool(response.status == 200)
-        except (urllib.error.URLError, OSError):
-            yield False
 
 
 def _count(running: Running, file: Path) -> dict[str, Any]:

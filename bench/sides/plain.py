@@ -1,8 +1,6 @@
 """The naive chain and the loop: the same plain schema, on the same servers as ours."""
 
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +10,7 @@ from pathlib import Path
 import psycopg
 
 from bench import desk
-from bench.sides.side import Questions, Running, Side
+from bench.sides.side import Questions, Running, Side, answers
 from runtime.child import Child
 from runtime.machine import Machine
 from runtime.ports import free_port
@@ -52,7 +50,7 @@ def _side(name: str, title: str, workers: Sequence[tuple[str, Sequence[str]]], q
             }
             web = [sys.executable, "-m", f"bench.{name}.web"]
             url = f"http://127.0.0.1:{port}"
-            machine.supervisor.start(Child("web", web, env=environment, ready=lambda: _answers(f"{url}/healthz")))
+            machine.supervisor.start(Child("web", web, env=environment, ready=lambda: answers(f"{url}/healthz")))
             for child, command in workers:
                 machine.supervisor.start(Child(child, [sys.executable, "-m", *command], env=environment))
             yield Running(name, url, machine.database_url, machine.broker_url, machine.supervisor, questions)
@@ -67,14 +65,6 @@ def _set_up(database_url: str) -> None:
         connection.cursor().executemany(
             "INSERT INTO operators (name) VALUES (%s)", [(name,) for name in desk.OPERATORS]
         )
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310  our own http URL
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 _CELERY = ("celery", "-A", "bench.naive.tasks", "worker", "--concurrency", str(WORKERS))

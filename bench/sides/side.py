@@ -1,6 +1,8 @@
 """What a running side is: where to send, its processes, whether it is done, and what it has made."""
 
 import time
+import urllib.error
+import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -118,6 +120,15 @@ class Side:
     name: str
     title: str
     start: Callable[[Path, int], AbstractContextManager[Running]]
+
+
+def answers(url: str) -> bool:
+    """Whether something answers 200 there."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310  our own http URL
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 def _grouped(rows: Iterable[tuple[Any, Any]]) -> defaultdict[Any, list[Any]]:
