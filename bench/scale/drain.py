@@ -49,7 +49,7 @@ def measure(bench: Bench) -> Outcome:
         "steady_per_second": round(steady, 1),
         "seconds": round(seconds, 2),
     }
-    points = [(at - began, left) for at, left in left_over_time(finished)]
+    points = [(0.0, float(len(finished))), *((at - began, left) for at, left in left_over_time(finished))]
     chart = Chart("A backlog after the workers' start", "seconds", "messages left", [Curve("left", points)])
     return Outcome(figures, [judge(drain, steady)], [chart])
 

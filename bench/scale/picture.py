@@ -1,6 +1,7 @@
 """The curves as a picture: plain SVG, one plot under the other."""
 
 from collections.abc import Iterator, Sequence
+from math import floor, log10
 from xml.sax.saxutils import escape
 
 from bench.picture import STYLE
@@ -9,7 +10,8 @@ from bench.scale.part import Chart
 WIDTH = 820
 LEFT, RIGHT, PLOT_HEIGHT, CHART_HEIGHT = 80, 190, 180, 270
 COLOURS = ("#2f7de1", "#e08a1e", "#2a9d74", "#8e5bd0", "#d64550", "#d9b310", "#6b7c93")
-TICKS = 4
+STEPS = (1, 2, 2.5, 5, 10)
+MOST_TICKS = 6
 
 
 def draw(charts: Sequence[Chart]) -> str:
@@ -33,13 +35,13 @@ def _plot(chart: Chart, top: int) -> Iterator[str]:
         return LEFT + width * x / x_end, bottom - PLOT_HEIGHT * y / y_end
 
     yield _text(24, top, chart.title, "title")
-    for tick in range(TICKS + 1):
-        x, y = x_end * tick / TICKS, y_end * tick / TICKS
-        across, up = place(x, y)
+    for y in ticks(y_end):
+        up = place(0, y)[1]
         yield f'  <line x1="{LEFT}" x2="{LEFT + width}" y1="{up:.1f}" y2="{up:.1f}" stroke="#66727f" opacity="0.3"/>'
-        yield _text(LEFT - 8, up + 4, _number(y), "small", "end")
-        yield _text(across, bottom + 16, _number(x), "small", "middle")
-    yield _text(LEFT + width + 14, bottom + 16, chart.x, "small")
+        yield _text(LEFT - 8, up + 4, f"{y:,g}", "small", "end")
+    for x in ticks(x_end):
+        yield _text(place(x, 0)[0], bottom + 16, f"{x:,g}", "small", "middle")
+    yield _text(LEFT + width / 2, bottom + 34, chart.x, "small", "middle")
     yield _text(LEFT + width + 14, top + 24, chart.y, "small")
     if chart.limit is not None:
         up = place(0, chart.limit)[1]
@@ -60,5 +62,8 @@ def _text(x: float, y: float, text: str, style: str, anchor: str = "start") -> s
     return f'  <text x="{x:.1f}" y="{y:.1f}" class="{style}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+def ticks(end: float) -> list[float]:
+    """Round numbers from 0 to at most `end`, a few of them. end: above 0."""
+    power = 10.0 ** floor(log10(end / MOST_TICKS))
+    step = next(power * factor for factor in STEPS if end / (power * factor) <= MOST_TICKS)
+    return [round(number * step, 12) for number in range(floor(end / step + 1e-9) + 1)]

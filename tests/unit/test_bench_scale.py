@@ -14,7 +14,7 @@ from bench.scale.beside import Pace
 from bench.scale.costs import per_thousand
 from bench.scale.memory import Sample
 from bench.scale.part import Bench, Chart, Curve, Goal, Outcome
-from bench.scale.picture import draw
+from bench.scale.picture import MOST_TICKS, draw, ticks
 from bench.scale.report import JSON_FILE, PICTURE_FILE, entry, write
 from bench.scale.seeding import STATEMENTS
 from bench.scale.statements import statements
@@ -167,6 +167,16 @@ OUTCOME = Outcome(
     [Goal("fast <enough>", "yes", True)],
     [Chart("T & <t>", "x", "y", [Curve("<c>", [(0.0, 1.0)])], 0.5)],
 )
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [(1.2, [0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2]), (500_000, [100_000 * n for n in range(6)]), (5, range(6))],
+)
+def test_an_axis_has_round_numbers(end: float, expected: list[float]) -> None:
+    """Few enough to be read."""
+    assert ticks(end) == pytest.approx(list(expected))
+    assert all(len(ticks(float(n))) <= MOST_TICKS + 1 for n in range(1, 2000, 7))
 
 
 @pytest.mark.parametrize(
