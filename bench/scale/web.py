@@ -27,8 +27,13 @@ ACCOUNTED = 0.05
 
 
 def per_webhook(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float]:
-    """Microseconds by kind of work, from what was counted at two moments."""
+    """Microseconds by kind of work, from what was counted at two moments.
+
+    Raises RoundError if no webhook was seen in between: then the endpoint does not call what the meter stands around.
+    """
     webhooks = sum(after["webhooks"].values()) - sum(before["webhooks"].values())
+    if webhooks == 0:
+        raise RoundError("the meter has seen no webhook; see bench/scale/metered_web.py")
     spent = {kind: nanos - before["by_kind"].get(kind, 0) for kind, nanos in after["by_kind"].items()}
     works = {
         work: sum(nanos for kind, nanos in spent.items() if kind.partition(" ")[0] == work)

@@ -2,22 +2,30 @@
 
 import json
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
+import ingest.app
+from bench import desk
+from bench.rounds import RoundError
 from bench.scale import beside, drain, filled, memory, web
 from bench.scale.__main__ import PARTS
 from bench.scale.arithmetic import Machines, first_to_saturate, flows, needs, table
 from bench.scale.beside import Pace
 from bench.scale.costs import per_thousand
 from bench.scale.memory import Sample
+from bench.scale.metered_web import Meter
 from bench.scale.part import Bench, Chart, Curve, Goal, Outcome
 from bench.scale.picture import MOST_TICKS, draw, ticks
 from bench.scale.report import JSON_FILE, PICTURE_FILE, entry, write
 from bench.scale.seeding import STATEMENTS
 from bench.scale.statements import statements
+from ingest.adapters.base import WebhookRequest
+from ingest.adapters.registry import adapter_for
 
 pytestmark = pytest.mark.unit
 
@@ -108,6 +116,33 @@ def test_the_kinds_of_work_make_up_the_whole_process() -> None:
         "custom": {"verify": 20.0, "parse": 0.0, "item": 0.0},
         "telegram": {"verify": 5.0, "parse": 20.0, "item": 2.0},
     }
+
+
+def test_a_meter_that_saw_nothing_is_an_error() -> None:
+    """The endpoint was changed, and the figures would be of nothing."""
+    with pytest.raises(RoundError, match="no webhook"):
+        web.per_webhook(COUNTED_AFTER, COUNTED_AFTER)
+
+
+def test_the_meter_counts_by_the_adapters_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands around functions that are there; what fails took time, too."""
+    app: Any = ingest.app
+    names = ("_check_signature", "parse", "kept_headers", "item_of_account")
+    before = {name: getattr(app, name) for name in names}
+    for name in names:
+        monkeypatch.setattr(app, name, before[name])  # so that they are put back
+    meter = Meter()
+    meter.attach()
+    assert all(getattr(app, name) is not before[name] for name in names)
+    request = WebhookRequest("POST", "", {}, {}, b"{}", datetime.now(UTC))
+    channel = desk.channels(1)[0]
+    with pytest.raises(app.RefusedError):
+        app._check_signature(adapter_for("telegram"), request, channel)
+    assert app.kept_headers({"accept": "x"}) == '{"accept":"x"}'
+    counted = meter.counted()
+    assert counted["webhooks"] == {"telegram": 1}
+    assert counted["by_kind"].keys() == {"verify telegram", "item any"}
+    assert 0 < counted["by_kind"]["verify telegram"] <= counted["loop"] <= counted["process"]
 
 
 def test_what_is_counted_is_held_against_the_system() -> None:
