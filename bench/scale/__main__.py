@@ -1,4 +1,4 @@
-"""`make bench-scale`: the parts one after the other; writes scale.json and scale.svg."""
+"""`make bench-scale`: the parts one after the other; each is written to scale.json and scale.svg at its end."""
 
 import argparse
 import os
@@ -44,15 +44,15 @@ def main() -> None:
                 os.sync()  # what the last part has left to write is not this one's load
                 try:
                     entries[name] = entry(bench, part.run(bench), ROOT)
+                    write(out, entries, list(PARTS))
                 except (RoundError, RuntimeModeError) as error:
                     failed = True
                     console.print(f"[bold red]FAILED[/]  {error}", highlight=False, soft_wrap=True)
     except KeyboardInterrupt:
-        console.print("stopped by a signal; nothing is written")
+        console.print("stopped by a signal; the parts that had come to their end are written")
         sys.exit(130)
     show(console, entries)
     if entries:
-        write(out, entries, list(PARTS))
         console.print(f"written: {out / JSON_FILE}, {out / PICTURE_FILE}", soft_wrap=True)
     sys.exit(1 if failed else 0)
 
