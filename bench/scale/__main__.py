@@ -16,7 +16,7 @@ from bench.scale import costs, drain, filled, flood, hot_chat, hot_open_channel,
 from bench.scale.part import Bench
 from bench.scale.report import JSON_FILE, PICTURE_FILE, entry, show, write
 from config.logging import configure_logging
-from runtime.errors import RuntimeModeError
+from runtime.errors import RuntimeModeError, StopRequestedError
 
 PARTS = {
     module.PART.name: module.PART for module in (costs, web, filled, hot_chat, hot_open_channel, flood, drain, memory)
@@ -45,10 +45,12 @@ def main() -> None:
                 try:
                     entries[name] = entry(bench, part.run(bench), ROOT)
                     write(out, entries, list(PARTS))
+                except StopRequestedError:
+                    raise
                 except (RoundError, RuntimeModeError) as error:
                     failed = True
                     console.print(f"[bold red]FAILED[/]  {error}", highlight=False, soft_wrap=True)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StopRequestedError):
         console.print("stopped by a signal; the parts that had come to their end are written")
         sys.exit(130)
     show(console, entries)
