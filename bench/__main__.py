@@ -33,7 +33,7 @@ def main() -> None:
     configure_logging("console", "ERROR", "bench")
     try:
         with tempfile.TemporaryDirectory(prefix="openchannel-bench-") as folder:
-            _apart(folder)
+            apart(folder)
             results = _run(console, given)
     except (RoundError, RuntimeModeError) as error:
         console.print(f"[bold red]FAILED[/]  {error}", highlight=False, soft_wrap=True)
@@ -102,7 +102,7 @@ def _sides(value: str) -> list[str]:
     return names
 
 
-def _apart(folder: str) -> None:
+def apart(folder: str) -> None:
     """Settings of this machine's own desk, in its environment and in `.env`, are not those of the benchmark.
 
     folder: an empty one, to work in.

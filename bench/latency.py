@@ -41,9 +41,14 @@ class Latency:
 
 def measure(side: Side, seed: int, rate: float, seconds: float) -> Latency:
     """Send at a rate for so long. Raises RoundError if the side does not balance."""
-    stream = make_stream(seed, max(100, round(rate * (WARM_UP + seconds))))
+    stream = stream_for(seed, rate, seconds)
     made = run_round(side, stream, rate)
-    return _of_round(made, stream, rate, seconds)
+    return of_round(made, stream, rate, seconds)
+
+
+def stream_for(seed: int, rate: float, seconds: float) -> Stream:
+    """What is due at this rate in WARM_UP and so many seconds."""
+    return make_stream(seed, max(100, round(rate * (WARM_UP + seconds))))
 
 
 def find_knee(
@@ -61,7 +66,8 @@ def find_knee(
     return best
 
 
-def _of_round(made: Round, stream: Stream, rate: float, seconds: float) -> Latency:
+def of_round(made: Round, stream: Stream, rate: float, seconds: float) -> Latency:
+    """Of a round whose messages were due at this rate for WARM_UP and so many seconds."""
     # A repeat has a planned time of its own, but nothing is done for it: only first requests count.
     due: dict[int, float] = {}
     for at, said in zip(planned_times(stream.seed, rate, len(stream.requests)), stream.requests, strict=True):

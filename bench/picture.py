@@ -22,7 +22,7 @@ _KIND_COLOURS = {
     "valkey": "#d64550",
     "driver": "#c3cad2",
 }
-_STYLE = """
+STYLE = """
     text { font: 13px system-ui, sans-serif; fill: #24303c }
     .title { font-size: 16px; font-weight: 600 }
     .small { font-size: 11px; fill: #66727f }
@@ -40,7 +40,7 @@ def draw(results: Results) -> str:
     body = "\n".join(f"  {part}" for _, part in parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="Results of make bench">\n<style>{_STYLE}</style>\n'
+        f'aria-label="Results of make bench">\n<style>{STYLE}</style>\n'
         f'  <rect class="page" width="{WIDTH}" height="{height}" rx="8"/>\n{body}\n</svg>\n'
     )
 

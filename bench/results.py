@@ -86,7 +86,7 @@ class Results:
             },
             "stream": _stream(self.stream),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "commit": _commit(root),
+            "commit": commit_of(root),
             "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "system": platform.platform()},
             "versions": _versions(self.rounds),
         }
@@ -144,11 +144,13 @@ def _versions(rounds: Sequence[Round]) -> dict[str, str]:
     return {**found, **servers}
 
 
-def _commit(root: Path) -> str | None:
+def commit_of(root: Path) -> str | None:
     """The commit that was measured; with `+` where files were changed since."""
     try:
         commit = _git(root, "rev-parse", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results.*")
+        changed = _git(
+            root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results.*", ":!bench/scale.*"
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{commit}+" if changed else commit

@@ -12,6 +12,7 @@ from crm_store.database import DatabaseOptions, is_url
 from crm_store.secrets import SecretBox
 from ingest.adapters.signatures import sign
 from worker.alerting import Receiver
+from worker.sentinel import SentinelUrlError, split_sentinel_url
 
 MACHINE_FILE = "machine.env"
 """In the data folder of a running `openchannel up`: how other commands on this machine reach its servers."""
@@ -71,7 +72,12 @@ def broker_url(settings: Settings) -> str:
     """Raises SettingsError."""
     if settings.broker.url is None:
         raise SettingsError(_missing("OPENCHANNEL_BROKER__URL", "redis://:password@host:6379/0"))
-    return settings.broker.url.get_secret_value()
+    url = settings.broker.url.get_secret_value()
+    try:
+        split_sentinel_url(url)
+    except SentinelUrlError as error:
+        raise SettingsError(f"OPENCHANNEL_BROKER__URL: {error}") from error
+    return url
 
 
 def secret_box(settings: Settings) -> SecretBox:

@@ -43,8 +43,8 @@ class BrokerSettings(_Group):
 
     url: SecretStr | None = Field(
         None,
-        description="redis://:password@host:port/db, or amqp://user:password@host:port/vhost for RabbitMQ; "
-        "embedded if not given",
+        description="redis://:password@host:port/db, sentinel:// (docs/scaling.md), or for RabbitMQ "
+        "amqp://user:password@host:port/vhost; embedded if not given",
     )
     visibility_timeout: float = Field(
         60.0, ge=1, description="seconds until an unacknowledged task is sent again; RabbitMQ has none"

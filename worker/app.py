@@ -13,10 +13,12 @@ from kombu.entity import Queue
 
 from config.topology import TASK_QUEUES, Step
 from worker import rabbitmq
+from worker.sentinel import split_sentinel_url
 
 
 def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
-    """The app of one process; connects at first use. visibility_timeout: seconds, on Redis."""
+    """The app of one process; connects at first use. visibility_timeout: seconds, on Redis. Raises SentinelUrlError."""
+    broker_url, sentinel_options = split_sentinel_url(broker_url)
     on_rabbitmq = rabbitmq.is_rabbitmq(broker_url)
     app = Celery("openchannel", broker=broker_url, set_as_current=False)
     app.conf.update(
@@ -37,7 +39,9 @@ def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
         broker_connection_max_retries=None,
         broker_connection_timeout=5,
         broker_transport_options=(
-            rabbitmq.transport_options(broker_url) if on_rabbitmq else _redis_options(visibility_timeout)
+            rabbitmq.transport_options(broker_url)
+            if on_rabbitmq
+            else {**_redis_options(visibility_timeout), **sentinel_options}
         ),
         accept_content=["json"],
         task_serializer="json",
