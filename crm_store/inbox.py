@@ -201,15 +201,17 @@ def claim(connection: Connection, step: Step, named: Collection[int], limit: int
     """Lock whole chats and read what of them may enter `step` now, as part of the caller's transaction.
 
     Looks at the chats of the named items, and of up to `waiting` others that have waited longest, at least
-    `waited` seconds; reads up to `limit` items of each.
+    `waited` seconds; reads up to `limit` items of each, and no more than MOST_OF_CHAT.
     An item may enter only if no item of its chat stands before it that is unfinished in an earlier step or is
     being retried in this one; what stands behind a retried item is deferred to that item's time.
     """
     locked, full = _lock_chats(connection, step, named, waiting, waited)
     lines: list[tuple[ClaimedItem, ...]] = []
     deferred: dict[int, datetime] = {}
-    for _, chat_rows in groupby(_pending(connection, step, locked, limit), key=lambda row: row.item.chat_id):
+    most = min(limit, MOST_OF_CHAT)
+    for _, chat_rows in groupby(_pending(connection, step, locked, most), key=lambda row: row.item.chat_id):
         rows = list(chat_rows)
+        full = full or len(rows) == MOST_OF_CHAT
         line = tuple(row.item for row in takewhile(lambda row: row.may_enter(step), rows))
         if line:
             lines.append(line)
@@ -219,7 +221,7 @@ def claim(connection: Connection, step: Step, named: Collection[int], limit: int
             _SQL["defer_items"],
             {"step": step, "inbox_ids": list(deferred), "due_ats": list(deferred.values())},
         )
-    return Claim(tuple(lines), full, _left(connection, step, named, lines, deferred))
+    return Claim(tuple(lines), full, _left(connection, step, named, lines, locked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +264,9 @@ def _lock_chats(
 
 _WINDOWS = 3
 
+MOST_OF_CHAT = 50
+"""Items of one chat that one batch takes: of a flood in one chat no other chat's batch becomes much longer."""
+
 
 def _pending(connection: Connection, step: Step, chat_ids: Sequence[int], limit: int) -> list[_PendingRow]:
     if not chat_ids:
@@ -284,13 +289,13 @@ def _left(
     step: Step,
     named: Collection[int],
     lines: Iterable[tuple[ClaimedItem, ...]],
-    deferred: Collection[int],
+    locked: Sequence[int],
 ) -> tuple[int, ...]:
-    missing = set(named).difference((item.inbox_id for line in lines for item in line), deferred)
+    missing = set(named).difference(item.inbox_id for line in lines for item in line)
     if not missing:
         return ()
-    rows = connection.execute(_SQL["still_here"], {"inbox_ids": list(missing), "step": step}).fetchall()
-    return tuple(inbox_id for (inbox_id,) in rows)
+    parameters = {"inbox_ids": list(missing), "step": step, "locked": locked}
+    return tuple(inbox_id for (inbox_id,) in connection.execute(_SQL["still_here"], parameters).fetchall())
 
 
 def read_messages(connection: Connection, inbox_ids: Sequence[int], carried: Mapping[int, str]) -> dict[int, str]:

@@ -83,7 +83,9 @@ WITH candidates AS MATERIALIZED (
 SELECT ARRAY(SELECT id FROM locked), count(*), count(DISTINCT chat_id) FROM candidates
 
 -- name: still_here
-SELECT inbox_id FROM inbox_state WHERE inbox_id = ANY(%(inbox_ids)s) AND stage = %(step)s AND due_at <= now()
+-- Which of these another worker has. What stands behind others in a chat of ours goes on with them.
+SELECT inbox_id FROM inbox_state
+WHERE inbox_id = ANY(%(inbox_ids)s) AND stage = %(step)s AND due_at <= now() AND chat_id <> ALL(%(locked)s::bigint[])
 
 -- name: pending_of_chats
 -- What stands in this step or before it, per locked chat, in the chat's order. A statement of its own, after the
