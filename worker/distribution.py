@@ -114,7 +114,7 @@ def prepare(
         return prepared
     # They may be given dialogs elsewhere at this moment, or leave: lock, and look again.
     desks.lock_operators(connection, limited)
-    return [_look_again(connection, one) for one in prepared]
+    return [look_again(connection, one, _limited(one)) for one in prepared]
 
 
 def serve_each(
@@ -132,7 +132,7 @@ def serve_each(
     """
     served = Served(freed=list(freed))
     for place, one in enumerate(prepared):
-        _serve(connection, _look_again(connection, one) if place else one, hand_over, served)
+        _serve(connection, look_again(connection, one, _limited(one)) if place else one, hand_over, served)
     at_once = seats.places_of(connection, served.freed) if served.freed else set()
     known = {wish.open_channel_id: wish for wish in served.wishes}
     for place in sorted(at_once.union(due)):
@@ -188,16 +188,18 @@ def _limited(prepared: Prepared) -> set[int]:
     return with_limit | prepared.responsible.keys()
 
 
-def _look_again(connection: Connection, prepared: Prepared) -> Prepared:
-    limited = _limited(prepared)
-    if not limited:
+def look_again(connection: Connection, prepared: Prepared, operator_ids: Collection[int]) -> Prepared:
+    """Read anew what these operators have; others stay as they were read."""
+    known = {one.operator_id for one in prepared.roster} | prepared.responsible.keys()
+    wanted = known.intersection(operator_ids)
+    if not wanted:
         return prepared
-    read = seats.read_some(connection, prepared.desk.id, prepared.desk.settings, limited)
+    read = seats.read_some(connection, prepared.desk.id, prepared.desk.settings, wanted)
     again = {one.operator_id: one for one in read.operators}
     return replace(
         prepared,
         roster=[again.get(one.operator_id, one) for one in prepared.roster],
-        responsible={who: again[who] for who in prepared.responsible},
+        responsible={who: again.get(who, one) for who, one in prepared.responsible.items()},
         wakes={**prepared.wakes, **{who: read.wakes[who] for who in again if who in prepared.wakes}},
     )
 

@@ -343,7 +343,7 @@ def test_messages_that_bring_nothing_lock_nothing(desk):
         connection.execute("SELECT FROM cards FOR UPDATE")
         connection.execute("SELECT FROM identifiers FOR UPDATE")
         worker.run(BIND)
-        assert desk.stages() == {"done": 1, "ensure_card": 1}
+        assert desk.stages() == {"done": 1, "distribute": 1}
     holder.close()
 
 

@@ -162,3 +162,19 @@ def test_what_did_not_count_frees_nothing(desk: DialogDesk) -> None:
     desk.dialog("desk-telegram", "3")
     desk.do("ann", "close", first)
     assert not desk.is_tried(place)
+
+
+@pytest.mark.parametrize("personal", [True, False])
+def test_who_writes_again_counts_before_who_is_new(desk: DialogDesk, personal: bool) -> None:
+    """D7: in one batch, too, a dialog that counts again leaves no slot for a new one."""
+    ann = desk.operator("ann", personal_limit=1 if personal else None)
+    desk.open_channel("desk", [ann], max_dialogs=None if personal else 1, counted="without_awaiting_customer")
+    first = desk.dialog("desk-telegram", "1")
+    desk.answer("ann", first)
+    desk.say("desk-telegram", "1", "again")
+    desk.say("desk-telegram", "2", "hello")
+    desk.drain()
+    assert desk.rows("SELECT operator_id, status::text FROM dialogs ORDER BY id") == [
+        (ann, "awaiting_operator"),
+        (None, "queued"),
+    ]

@@ -22,7 +22,7 @@ from crm_store.inbox import ClaimedItem, Move
 from crm_store.timers import BacklogTimer, NewClock
 from tracker.channels import Counted, OpenChannelSettings
 from tracker.dialogs import HELD, Clock, DialogStatus, after_customer_message
-from worker.distribution import BACKLOG_RETRY, Demand, lock_and_serve, prepare, serve_each
+from worker.distribution import BACKLOG_RETRY, Demand, lock_and_serve, look_again, prepare, serve_each
 from worker.runner import Carried, Outcome
 
 log = structlog.get_logger(__name__)
@@ -62,6 +62,7 @@ def distribute(connection: Connection, items: Sequence[ClaimedItem], _carried: C
     # Its dialog was closed since it was looked at: what was made instead was not planned for.
     unplanned = {contexts[chat_id].open_channel_id for chat_id in made} - {one.desk.id for one in prepared}
     more |= unplanned - backlogs.keys()
+    prepared = [look_again(connection, one, _hear_again(present.values())) for one in prepared]
     freed = [(one.operator_id, one.open_channel_id) for one in left if one.operator_id is not None]
     more |= serve_each(connection, prepared, freed=freed, due=more).more
     dialog_ids = made | {chat_id: dialog.id for chat_id, dialog in present.items()}
@@ -75,6 +76,15 @@ def distribute(connection: Connection, items: Sequence[ClaimedItem], _carried: C
 def _move(item: ClaimedItem, dialog_id: int, unnoticed: Collection[int]) -> Move:
     """Only whose customer may have to be told something goes through the last step too."""
     return Move(item.inbox_id, Step.RESPOND if dialog_id in unnoticed else inbox.DONE, dialog_id=dialog_id)
+
+
+def _hear_again(present: Collection[LockedDialog]) -> set[int]:
+    """Operators with dialogs that may count again, now that the customers have written (D7)."""
+    return {
+        dialog.operator_id
+        for dialog in present
+        if dialog.operator_id is not None and after_customer_message(dialog.status) is not dialog.status
+    }
 
 
 def _places(contexts: Mapping[int, ChatContext], open_before: Mapping[int, OpenDialog]) -> dict[int, set[int]]:
