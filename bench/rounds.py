@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cpu import cpu_seconds
 from bench.driver import Sending
 from bench.oracle import faults
 from bench.sides.side import Running, Side
 from bench.stream import Stream, tag_of
+from runtime.usage import cpu_seconds
 
 LOOK_SECONDS = 0.25
 """Between two looks whether all is done; when it was done, the database itself says."""
