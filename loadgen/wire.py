@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import jwt
 
+from loadgen.people import Person
 from loadgen.world import Act, Writing
 from tracker.channels import Channel
 
@@ -47,6 +48,32 @@ def headers_of(channel: Channel, delivery: str, body: bytes, now: float) -> Mapp
         return {"content-type": "application/x-www-form-urlencoded"}
     signature = _SIGNERS[channel.kind](channel, delivery, body, int(now)) if channel.kind in _SIGNERS else {}
     return {"content-type": "application/json", **signature}
+
+
+def message_id(kind: str, number: int) -> str:
+    """What the provider calls a message, by the kind of its channel."""
+    match kind:
+        case "telegram":
+            return str(number)
+        case "whatsapp":
+            return "wamid." + base64.b64encode(f"openchannel-{number}".encode()).decode()
+        case "webform":
+            return f"s-{number}"
+        case _:
+            return f"m-{number}"
+
+
+def chat_id(kind: str, person: Person) -> str:
+    """What the provider calls his conversation; of a form, which has none, his code."""
+    match kind:
+        case "telegram":
+            return str(person.messenger_id)
+        case "whatsapp":
+            return person.whatsapp_id
+        case "custom":
+            return f"c-{person.code}"
+        case _:
+            return person.code
 
 
 def standard_signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
@@ -99,7 +126,7 @@ def _whatsapp(channel: Channel, writing: Writing, written_at: int, _now: int) ->
     person = writing.person
     message: Json = {
         "from": person.whatsapp_id,
-        "id": "wamid." + base64.b64encode(f"openchannel-{writing.number}".encode()).decode(),
+        "id": message_id("whatsapp", writing.number),
         "timestamp": str(written_at),
         "type": "text",
         "text": {"body": writing.text},
@@ -123,7 +150,7 @@ def _whatsapp(channel: Channel, writing: Writing, written_at: int, _now: int) ->
 def _livechat(channel: Channel, writing: Writing, written_at: int, now: int) -> bytes:
     person = writing.person
     message: Json = {
-        "message_id": f"m-{writing.number}",
+        "message_id": message_id("livechat", writing.number),
         "visitor_id": person.code,
         "text": writing.text,
         "name": person.given,
@@ -142,7 +169,7 @@ def _webform(_channel: Channel, writing: Writing, _written_at: int, _now: int) -
         "name": writing.person.given,
         "surname": writing.person.family,
         "message": writing.text,
-        "submission_id": f"s-{writing.number}",
+        "submission_id": message_id("webform", writing.number),
         **_details(writing),
     }
     return urlencode(fields).encode()
@@ -151,8 +178,8 @@ def _webform(_channel: Channel, writing: Writing, _written_at: int, _now: int) -
 def _custom(_channel: Channel, writing: Writing, written_at: int, _now: int) -> bytes:
     person = writing.person
     message: Json = {
-        "id": f"m-{writing.number}",
-        "chat_id": f"c-{person.code}",
+        "id": message_id("custom", writing.number),
+        "chat_id": chat_id("custom", person),
         "customer_id": f"u-{person.code}",
         "name": person.name,
         "text": writing.text,
@@ -161,7 +188,7 @@ def _custom(_channel: Channel, writing: Writing, written_at: int, _now: int) -> 
         **_details(writing),
     }
     if writing.act is Act.EDIT:
-        message |= {"kind": "edit", "target": f"m-{writing.about}"}
+        message |= {"kind": "edit", "target": message_id("custom", writing.about)}
     return _dump({"messages": [message]})
 
 

@@ -1,0 +1,29 @@
+"""The verdict: everything that was looked for, whether it was found or not."""
+
+from loadgen.report_data import Verdict
+from loadgen.verdict.cards import cards, customers_in
+from loadgen.verdict.distribution import distribution, judged
+from loadgen.verdict.histories import histories
+from loadgen.verdict.inbox import inbox
+from loadgen.verdict.seen import Seen
+from loadgen.verdict.truth import Truth
+
+
+def judge(truth: Truth, seen: Seen) -> Verdict:
+    """Hold what the desk shows against the truth."""
+    messages = truth.messages
+    return Verdict(
+        findings=[*inbox(truth, seen), *histories(truth, seen), *cards(truth, seen), *distribution(seen)],
+        checked={
+            "messages": len(messages),
+            "edits": sum(bool(one.request.meaning.edits) for one in truth.readable.values()),
+            "of groups and bots": len(truth.readable)
+            - len(messages)
+            - sum(bool(one.request.meaning.edits) for one in truth.readable.values()),
+            "poison": len(truth.poison),
+            "chats": len({(one.request.channel, one.request.meaning.chat) for one in messages.values()}),
+            "cards": customers_in(truth),
+            "turns": judged(seen),
+        },
+        ledger=dict(seen.ledger),
+    )
