@@ -1,11 +1,11 @@
 """The results as a picture: plain SVG, readable on light and on dark pages."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from xml.sax.saxutils import escape
 
 from bench.latency import Latency
 from bench.results import Results, cpu_model, cpu_per_thousand
 from bench.table import KIND_ORDER
+from loadgen.reporting.plots import box, segment, text
 
 WIDTH = 820
 LEFT, BAR_WIDTH = 170, 470
@@ -87,10 +87,7 @@ class _Page:
             yield self._bar(LEFT, BAR_WIDTH * middle / longest, _SIDE_COLOURS[side])
             for value in values:
                 x = LEFT + BAR_WIDTH * value / longest
-                yield (
-                    self._y,
-                    f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{self._y - 17}" y2="{self._y + 7}" stroke="#66727f"/>',
-                )
+                yield self._y, segment(x, self._y - 17, x, self._y + 7, 'stroke="#66727f"')
             yield self._text(LEFT + BAR_WIDTH * max(values) / longest + 8, note)
 
     def _cpu(self, costs: Mapping[str, Mapping[str, float]]) -> Iterator[_Part]:
@@ -107,7 +104,7 @@ class _Page:
         self._y += 26
         x = LEFT
         for kind in KIND_ORDER:
-            yield self._y, f'<rect x="{x}" y="{self._y - 9}" width="10" height="10" fill="{_KIND_COLOURS[kind]}"/>'
+            yield self._y, box(x, self._y - 9, 10, 10, f'fill="{_KIND_COLOURS[kind]}"')
             yield self._text(x + 14, kind, "small")
             x += 82
 
@@ -121,9 +118,8 @@ class _Page:
             note = f"p50 {1000 * latency.p50:,.0f} ms, p99 {1000 * latency.p99:,.0f} ms"
             yield self._text(LEFT + BAR_WIDTH * latency.p99 / longest + 8, note)
 
-    def _text(self, x: float, text: str, style: str = "") -> _Part:
-        kind = f' class="{style}"' if style else ""
-        return self._y, f'<text x="{x:.1f}" y="{self._y}"{kind}>{escape(text)}</text>'
+    def _text(self, x: float, words: str, style: str = "") -> _Part:
+        return self._y, text(x, self._y, words, style)
 
     def _bar(self, x: float, width: float, colour: str) -> _Part:
-        return self._y, f'<rect x="{x:.1f}" y="{self._y - 14}" width="{width:.1f}" height="18" fill="{colour}"/>'
+        return self._y, box(x, self._y - 14, width, 18, f'fill="{colour}"')
