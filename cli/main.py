@@ -15,6 +15,7 @@ from cli.dead_letters.group import dead_letters
 from cli.demo import demo_command
 from cli.dialogs.group import dialogs
 from cli.doctor import doctor_command
+from cli.load.group import load
 from cli.migrate import migrate_command
 from cli.operators import operators
 from cli.parse import parse_command
@@ -52,6 +53,7 @@ app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(tracker, name="tracker")
 app.add_typer(customers, name="customers")
 app.add_typer(alerts, name="alerts")
+app.add_typer(load, name="load")
 app.command("connect", help="Connect a channel, with its open channel and operators.")(connect_command)
 app.command("doctor", help="Look for what is wrong, and say what to do.")(doctor_command)
 app.command("settings", help="List every setting.")(settings_command)

@@ -21,13 +21,14 @@ class Sent:
     """What became of the requests, by their numbers. Times in seconds since the beginning; NaN: not yet.
 
     first_sent: the beginning of the first try. answered, status: of the answer that ended it, whatever it said but 503.
-    answers: all answers by status; `0`: none came. tries_again: requests that were sent again.
+    answers: all answers by status; `0`: none came. begun: requests that were sent at all. tries_again: those again.
     """
 
     first_sent: list[float]
     answered: list[float]
     status: list[int]
     answers: Counter[str] = field(default_factory=Counter)
+    begun: int = 0
     tries_again: int = 0
 
     @property
@@ -126,6 +127,7 @@ class Driver:
             content = self._content(number)
             if math.isnan(self.sent.first_sent[number]):
                 self.sent.first_sent[number] = self._now()
+                self.sent.begun += 1
             connection.send(content)
         if self._ready and not self._idle and len(self._sending) + self._opening < self._most:
             self._start(self._open())

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from loadgen.report_data import Finding
 from loadgen.verdict.finding import found
+from loadgen.verdict.inbox import name_of_item
 from loadgen.verdict.seen import Event, OpenChannel, Seen
+from loadgen.verdict.truth import Truth
 
 PRESENCE = "presence"
 EVENLY = "evenly"
@@ -14,10 +16,12 @@ BY_A_PERSON = frozenset({"take", "transfer", "reopen"})
 """Acts that may pass a limit (D7)."""
 
 
-def distribution(seen: Seen) -> Iterator[Finding]:
+def distribution(truth: Truth, seen: Seen) -> Iterator[Finding]:
     """Messages without a dialog, unfairness, and limits that were passed."""
-    without = (f"chat {entry.chat_id}, place {entry.seq}" for entry in seen.history if entry.dialog_id is None)
-    yield found("messages without a dialog", without)
+    messages = truth.messages
+    done = (item for item in seen.items if item.dialog_id is None and item.stage == "done")
+    without = (item for item in done if name_of_item(item) in messages)
+    yield found("messages without a dialog", (f"{item.channel_key}/{item.external_id}" for item in without))
     unfair, over = [], []
     for open_channel in seen.open_channels:
         events = [event for event in seen.events if event.open_channel_id == open_channel.id]

@@ -13,7 +13,7 @@ def judge(truth: Truth, seen: Seen) -> Verdict:
     """Hold what the desk shows against the truth."""
     messages = truth.messages
     return Verdict(
-        findings=[*inbox(truth, seen), *histories(truth, seen), *cards(truth, seen), *distribution(seen)],
+        findings=[*inbox(truth, seen), *histories(truth, seen), *cards(truth, seen), *distribution(truth, seen)],
         checked={
             "messages": len(messages),
             "edits": sum(bool(one.request.meaning.edits) for one in truth.readable.values()),

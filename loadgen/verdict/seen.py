@@ -13,6 +13,7 @@ class Item:
     kind: str | None
     external_id: str | None
     stage: str
+    dialog_id: int | None
     accepted_at: float
     finished_at: float | None
 
@@ -35,7 +36,6 @@ class Entry:
     seq: int
     external_id: str
     text: str
-    dialog_id: int | None
     edited: bool
 
 
