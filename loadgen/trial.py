@@ -12,7 +12,7 @@ from loadgen.driving.background import Background
 from loadgen.driving.sender import Sender
 from loadgen.measuring.progress import Glance, progress_of
 from loadgen.measuring.timeline import Sample, Usage, Way
-from loadgen.operators import Operators
+from loadgen.operators import Acts, Operators
 from loadgen.report_data import Drain, Verdict
 from loadgen.reporting import Progress
 from loadgen.streams.desk import LoadDesk
@@ -108,7 +108,7 @@ def _play(target: Target, stream: Stream, show: Callable[[Progress], None], spee
         if before.ledger["pending"]:
             raise LoadError(f"the desk has {before.ledger['pending']} items to do: a test begins when it is at rest")
         looks = _Looks(target, api, before.ledger["accepted"], show)
-        with _Crew(target, stream.header.seed):
+        with _Crew(target, stream.header.seed) as crew:
             sender.start()
             try:
                 _until_answered(target, sender, looks)
@@ -125,7 +125,7 @@ def _play(target: Target, stream: Stream, show: Callable[[Progress], None], spee
         ways=_ways(truth, seen, sender, speed),
         answers=dict(sender.sent.answers),
         samples=looks.samples,
-        verdict=judge(truth, seen),
+        verdict=judge(truth, crew.acts, seen),
         drain=backlog,
     )
 
@@ -188,6 +188,11 @@ class _Crew:
         self._operators = Operators(target.url, target.desk.operators, seed, OPERATORS_PACE)
         self._stop = asyncio.Event()
         self._background = Background("operators", lambda: self._operators.run(self._stop))
+
+    @property
+    def acts(self) -> Acts:
+        """What they have done."""
+        return self._operators.acts
 
     def __enter__(self) -> Self:
         self._background.start()

@@ -1,12 +1,16 @@
 """CPU seconds and memory of processes by kind, from /proc: a process and all below it."""
 
 import os
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+
+AT_REST = 0.1
+"""CPU seconds that all processes of a system need in a second while nothing is to be done, at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,22 @@ def resident_bytes(roots: Mapping[str, Iterable[int]]) -> dict[str, int]:
     Nothing where there is no /proc.
     """
     return {kind: sum(one.resident for one in processes) for kind, processes in _by_kind(roots).items()}
+
+
+def wait_until_at_rest(
+    roots: Callable[[], Mapping[str, Iterable[int]]], wait: Callable[[float], None], seconds: float
+) -> None:
+    """Wait until these processes do next to nothing, so long at the most: starting is not what is measured.
+
+    wait: lets so many seconds pass.
+    """
+    before, deadline = sum(cpu_seconds(roots()).values()), time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        wait(1.0)
+        now = sum(cpu_seconds(roots()).values())
+        if now - before <= AT_REST:
+            return
+        before = now
 
 
 def _by_kind(roots: Mapping[str, Iterable[int]]) -> dict[str, list[_Process]]:

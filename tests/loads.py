@@ -74,7 +74,7 @@ def right(stream: Stream, began: float = 1000.0) -> Seen:
 def _events(chats: Iterable[SeenChat]) -> Iterator[Event]:
     """Turns in the one open channel; in the other as many as the limit allows, the rest waits."""
     numbers = count(1)
-    held, turns = 0, cycle(TURNS)
+    held, turns, last = 0, cycle(TURNS), 0
     for chat in chats:
         if "queue" in chat.channel_key:
             yield Event(next(numbers), chat.id, 2, "message", "queued", None, None)
@@ -85,6 +85,15 @@ def _events(chats: Iterable[SeenChat]) -> Iterator[Event]:
         else:
             yield Event(next(numbers), chat.id, 1, "message", "queued", None, None)
             yield Event(next(numbers), chat.id, 1, "D2", "assigned", None, next(turns))
+            last = chat.id
+    # An operator accepts two dialogs, answers one and closes it.
+    for cause, became, dialog_id in (
+        ("accept", "accepted", last),
+        ("accept", "accepted", last - 1),
+        ("answer", "awaiting_customer", last),
+        ("close", "closed", last),
+    ):
+        yield Event(next(numbers), dialog_id, 1, cause, became, TURNS[0], TURNS[0])
 
 
 def cards_by_what_joins(requests: Sequence[Request]) -> dict[tuple[str, str], int]:

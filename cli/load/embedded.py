@@ -21,9 +21,10 @@ from loadgen.measuring.timeline import Usage
 from loadgen.streams.desk import LoadDesk
 from loadgen.trial import Target
 from runtime.child import ChildState
-from runtime.usage import cpu_seconds, resident_bytes
+from runtime.usage import cpu_seconds, resident_bytes, wait_until_at_rest
 
 READY_SECONDS = 20.0
+SETTLED_WITHIN = 5.0
 KEPT = "OPENCHANNEL_WORKER__"
 """Settings of the environment that hold for a private system too: how many workers run."""
 
@@ -42,6 +43,7 @@ def embedded(desk: LoadDesk) -> Iterator[Target]:
             system = _System(machine)
             target = Target(machine.web_url, machine.api_token, desk, system.wait, system.usage, system.hold)
             _wait_for_desk(target)
+            wait_until_at_rest(system.pids, system.wait, SETTLED_WITHIN)
             yield target
 
 
@@ -61,17 +63,18 @@ class _System:
             raise LoadError(f"{', '.join(ended)} ended during the test; its log says why")
 
     def usage(self) -> Usage:
-        """Of the processes by kind: `worker-1` and `worker-2` are of one."""
-        kinds = self._pids()
+        """Of the processes, by kind."""
+        kinds = self.pids()
         return Usage(cpu_seconds(kinds), resident_bytes(kinds))
 
     def hold(self, held: bool) -> None:
         """Stop the workers where they are, or let them go on."""
-        for pid in self._pids().get("worker", ()):
+        for pid in self.pids().get("worker", ()):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP if held else signal.SIGCONT)
 
-    def _pids(self) -> dict[str, list[int]]:
+    def pids(self) -> dict[str, list[int]]:
+        """Process ids by kind: `worker-1` and `worker-2` are of one."""
         found: dict[str, list[int]] = defaultdict(list)
         for status in self._supervisor.status():
             if status.pid is not None:

@@ -67,9 +67,13 @@ def to_last_step(played: Played, warm_up: float) -> Distribution:
 
 
 def throughput(ways: Sequence[Way], warm_up: float) -> float:
-    """Messages finished per second, from the end of the warm-up to the last of them."""
-    finished = [way.finished for way in ways if way.finished is not None and way.finished >= warm_up]
-    return len(finished) / (max(finished) - warm_up) if finished and max(finished) > warm_up else 0.0
+    """Messages finished per second, from the end of the warm-up to when 99 % of them were.
+
+    The last ones are late repeats and edits, which come when all else is over.
+    """
+    finished = sorted(way.finished for way in ways if way.finished is not None and way.finished >= warm_up)
+    most = -(-99 * len(finished) // 100)
+    return most / (finished[most - 1] - warm_up) if finished and finished[most - 1] > warm_up else 0.0
 
 
 def measured(ways: Sequence[Way], warm_up: float) -> list[Way]:

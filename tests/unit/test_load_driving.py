@@ -74,8 +74,9 @@ def test_the_model_is_open() -> None:
         sender = Sender(url, STREAM, DESK, 1.0)
         sender.start()
         assert wait_for(lambda: len(provider.requests) == len(STREAM.requests))
-        assert not sender.done
+        waited_for = not sender.done
         sender.end()
+    assert waited_for
     assert sender.done
     assert sender.failure is None
     assert sender.sent.begun == len(STREAM.requests)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from loadgen.driving.driver import Sent
+from loadgen.operators import Acts
 from loadgen.streams.making import make_stream
 from loadgen.streams.stream import Stream
 from loadgen.verdict.judge import judge
@@ -19,11 +20,12 @@ pytestmark = pytest.mark.unit
 
 STREAM = make_stream(5, "poison", 40, 14)
 RIGHT = right(STREAM)
+ACTS = Acts(accepted=2, answered=1, closed=1)
 
 
 def findings(seen: Seen, sent: Sent | None = None, stream: Stream = STREAM) -> dict[str, int]:
     """How many were found of what was found at all."""
-    verdict = judge(truth_of(stream, sent or sent_at_once(stream)), seen)
+    verdict = judge(truth_of(stream, sent or sent_at_once(stream)), ACTS, seen)
     assert verdict.balances is not any(finding.n for finding in verdict.findings)
     for finding in verdict.findings:
         assert len(finding.examples) == min(finding.n, 5)
@@ -39,7 +41,7 @@ def test_what_is_right_balances(profile: str) -> None:
 
 def test_what_was_looked_at_is_said() -> None:
     """A verdict over nothing would balance too: it says how many of each it has seen."""
-    checked = judge(truth_of(STREAM, sent_at_once(STREAM)), RIGHT).checked
+    checked = judge(truth_of(STREAM, sent_at_once(STREAM)), ACTS, RIGHT).checked
     assert checked["messages"] == len(RIGHT.history)
     assert all(checked[name] > 0 for name in ("edits", "of groups and bots", "poison", "chats", "cards", "turns"))
     assert checked["cards"] < checked["chats"]
@@ -179,6 +181,15 @@ def pass_limit(seen: Seen) -> Seen:
     return replace(seen, events=[*seen.events, *more])
 
 
+def forget_answer(seen: Seen) -> Seen:
+    return replace(seen, events=[event for event in seen.events if event.cause != "answer"])
+
+
+def answer_twice(seen: Seen) -> Seen:
+    answers = [replace(event, id=900_000) for event in seen.events if event.cause == "answer"]
+    return replace(seen, events=[*seen.events, *answers])
+
+
 WRONG: tuple[tuple[Callable[[Seen], Seen], str], ...] = (
     (lose_item, "answered 2xx and not in the inbox"),
     (double_item, "more than once in the inbox"),
@@ -204,6 +215,8 @@ WRONG: tuple[tuple[Callable[[Seen], Seen], str], ...] = (
     (forget_dialog, "messages without a dialog"),
     (give_two_more, "unfair: turns that differ by more than one"),
     (pass_limit, "limits that were passed"),
+    (forget_answer, "operators' acts that were acknowledged and not done"),
+    (answer_twice, "operators' answers that were given twice"),
 )
 
 
@@ -215,7 +228,7 @@ def test_what_is_wrong_is_found(spoil: Callable[[Seen], Seen], name: str) -> Non
 
 def test_each_finding_has_a_mutation() -> None:
     """Nothing is looked for that no test has seen found."""
-    names = {finding.name for finding in judge(truth_of(STREAM, sent_at_once(STREAM)), RIGHT).findings}
+    names = {finding.name for finding in judge(truth_of(STREAM, sent_at_once(STREAM)), ACTS, RIGHT).findings}
     assert names == {name for _, name in WRONG} | {"refused or never answered"}
 
 
@@ -252,16 +265,16 @@ def test_fairness_is_not_judged_where_somebody_came_or_went() -> None:
     gone = Event(middle.id, None, None, "presence", None, None, 2)
     seen = give_two_more(RIGHT)
     seen = replace(seen, events=[*seen.events[: middle.id], gone, *seen.events[middle.id :]])
-    verdict = judge(truth_of(STREAM, sent_at_once(STREAM)), seen)
+    verdict = judge(truth_of(STREAM, sent_at_once(STREAM)), ACTS, seen)
     assert verdict.balances
     assert verdict.checked["turns"] == 0
 
 
 def test_a_limit_may_be_passed_by_a_person() -> None:
     """D7: a take or a transfer may; a closed dialog counts no more."""
-    taken = [replace(event, cause="take") for event in pass_limit(RIGHT).events]
-    assert findings(replace(RIGHT, events=taken)) == {}
-    held = [one for one in RIGHT.events if one.operator_id == 7]
+    taken = [replace(event, cause="take") for event in pass_limit(RIGHT).events[len(RIGHT.events) :]]
+    assert findings(replace(RIGHT, events=[*RIGHT.events, *taken])) == {}
+    held = [one for one in RIGHT.events if one.operator_id == 7 and one.cause == "D3"]
     closed = [Event(700_000 + n, one.dialog_id, 2, "close", "closed", 7, 7) for n, one in enumerate(held)]
     more = pass_limit(RIGHT).events[len(RIGHT.events) :][:8]
     assert findings(replace(RIGHT, events=[*RIGHT.events, *closed, *more])) == {}
