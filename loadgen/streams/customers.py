@@ -47,7 +47,7 @@ class Line:
     act: Act = Act.WRITE
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Talk:
     """A conversation under way."""
 

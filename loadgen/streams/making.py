@@ -90,7 +90,8 @@ class _Making:
         if self._hot is not None and rng.random() < profile.hot_chat:
             yield self._request(_Said(at, self._hot, self._customers.small_talk(self._hot.person)))
             return
-        talk, trouble = self._talk(), self._trouble()
+        place = self._place()
+        talk, trouble = self._active[place], self._trouble()
         match trouble:
             case Trouble.GROUP | Trouble.BOT if talk.kind in _CUSTOMERS_KINDS:
                 yield self._nobody(at, trouble)
@@ -106,16 +107,18 @@ class _Making:
                 yield from self._edited(at, talk)
             case _:
                 yield self._request(_Said(at, talk, talk.left.popleft()))
-        if not talk.left and talk in self._active:
-            self._active.remove(talk)
+        if not talk.left:
+            self._active[place] = self._active[-1]
+            self._active.pop()
 
-    def _talk(self) -> Talk:
+    def _place(self) -> int:
+        """Of the conversation that goes on; a new one where there are few."""
         rng = self._rng
         wanted = max(5.0, self.header.rate * ACTIVE_SECONDS)
         if not self._active or (len(self._active) < wanted and rng.random() < 0.4):
             hot = self._profile.hot_channel and rng.random() < self._profile.hot_channel
             self._active.append(self._customers.begin(HOT if hot else None))
-        return rng.choice(self._active)
+        return rng.randrange(len(self._active))
 
     def _trouble(self) -> Trouble:
         chance = self._rng.random()
