@@ -40,7 +40,8 @@ def order(seen: Seen, record: Record) -> Iterator[str]:
     """m1 precedes m2 if m1 was answered 2xx before m2 was first sent; and the history has the order of the inbox."""
     sent = by_external_id(record)
     items = {item.id: item for item in seen.items}
-    late, unlike_inbox, elsewhere = [], [], []
+    late: list[str] = []
+    unlike_inbox, elsewhere = [], []
     for history in _by_chat(seen.history).values():
         late += _out_of_order(history, sent)
         unlike_inbox += [b.external_id for a, b in pairwise(history) if _id(a) > _id(b)]
