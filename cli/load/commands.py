@@ -1,28 +1,20 @@
-"""`openchannel load run`, `generate`, `replay` and `desk`."""
+"""`openchannel load run`, `generate`, `replay` and `desk`: their options; what they need is imported when they run."""
 
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from cli.load.desk_files import write_desk
-from cli.load.targets import target_of
-from cli.load.testing import Asked, Settings, Show, at_a_rate, backlog, highest_rate, replayed
 from cli.refusals import RefusedError
-from config.logging import configure_logging
 from config.settings import SettingsError
-from loadgen import reporting
-from loadgen.report_data import Report
-from loadgen.reporting.json_report import dump
-from loadgen.streams.desk import desk_of
-from loadgen.streams.files import StreamFileError, read_stream, write_stream
-from loadgen.streams.making import make_stream
 from loadgen.streams.profiles import PROFILES
-from loadgen.trial import Target
+
+if TYPE_CHECKING:
+    from cli.load.testing import Settings, Show
+    from loadgen.report_data import Report
+    from loadgen.trial import Target
 
 Profile = StrEnum("Profile", {name: name for name in PROFILES})  # type: ignore[misc] # the names are the profiles'
 STEADY = Profile("steady")
@@ -37,7 +29,6 @@ Desk = Annotated[int, typer.Option("--desk", help="Seed of the load desk, and of
 WarmUp = Annotated[float, typer.Option(min=0, help="Seconds at the beginning that are judged, and not measured.")]
 Folder = Annotated[Path | None, typer.Option("--report", file_okay=False, help="Where report.json and report.html go.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
-Test = Callable[[Target, Settings, Show], Report]
 
 
 def run_command(
@@ -60,20 +51,22 @@ def run_command(
 
     docs/load.md says what is measured and what is judged.
     """
+    from cli.load import testing
+
     if sum((repeats > 1, find_max, drain is not None)) > 1:
         raise SettingsError("--repeats, --find-max and --drain are different tests: ask for one of them")
-    asked = Asked(profile.value, rate, seconds, warm_up, seed, desk)
-    settings: Settings = {"profile": profile.value, "seed": seed}
+    asked = testing.Asked(profile.value, rate, seconds, warm_up, seed, desk)
+    settings: Settings = {"profile": profile.value, "seed": seed, "rate": rate, "embedded": private}
 
-    def test(target: Target, told: Settings, show: Show) -> Report:
+    def test(target: "Target", show: "Show") -> "Report":
         if drain is not None:
-            return backlog(target, asked, drain, {**told, "drain": drain}, show)
-        told = {**told, "rate": rate, "seconds": seconds, "warm_up": warm_up}
+            return testing.backlog(target, asked, drain, {**settings, "drain": drain}, show)
+        told = {**settings, "seconds": seconds, "warm_up": warm_up}
         if find_max:
-            return highest_rate(target, asked, p99_under / 1000, {**told, "p99_under_ms": p99_under}, show)
-        return at_a_rate(target, asked, repeats, {**told, "repeats": repeats}, show)
+            return testing.highest_rate(target, asked, p99_under / 1000, {**told, "p99_under_ms": p99_under}, show)
+        return testing.at_a_rate(target, asked, repeats, {**told, "repeats": repeats}, show)
 
-    _test(test, settings, url, desk, private, report, as_json)
+    testing.test_and_tell(test, url, desk, report, private=private, as_json=as_json)
 
 
 def generate_command(
@@ -85,6 +78,9 @@ def generate_command(
     desk: Desk = 1,
 ) -> None:
     """Write a stream. The same options give the same bytes."""
+    from loadgen.streams.files import write_stream
+    from loadgen.streams.making import make_stream
+
     stream = make_stream(seed, profile.value, rate, seconds, desk)
     try:
         write_stream(stream, file)
@@ -103,6 +99,9 @@ def replay_command(
     as_json: AsJson = False,
 ) -> None:
     """Play a file's stream, measure and judge it."""
+    from cli.load import testing
+    from loadgen.streams.files import StreamFileError, read_stream
+
     try:
         stream = read_stream(file)
     except StreamFileError as error:
@@ -111,13 +110,18 @@ def replay_command(
         raise RefusedError(f"{file} cannot be read: {error}") from error
     header = stream.header
     settings: Settings = {
-        "stream": file.name, "profile": header.profile, "seed": header.seed, "rate": header.rate, "speed": speed,
-    }  # fmt: skip
+        "stream": file.name,
+        "profile": header.profile,
+        "seed": header.seed,
+        "rate": header.rate,
+        "speed": speed,
+        "embedded": private,
+    }
 
-    def test(target: Target, told: Settings, show: Show) -> Report:
-        return replayed(target, stream, speed, warm_up, told, show)
+    def test(target: "Target", show: "Show") -> "Report":
+        return testing.replayed(target, stream, speed, warm_up, settings, show)
 
-    _test(test, settings, url, header.desk, private, report, as_json)
+    testing.test_and_tell(test, url, header.desk, report, private=private, as_json=as_json)
 
 
 def desk_command(
@@ -125,33 +129,11 @@ def desk_command(
     desk: Desk = 1,
 ) -> None:
     """Write the load desk. Whoever knows its seed can sign for its channels: only for a system without customers."""
+    from cli.load.desk_files import write_desk
+    from loadgen.streams.desk import desk_of
+
     try:
         file = write_desk(desk_of(desk), folder)
     except OSError as error:
         raise RefusedError(f"{folder} cannot be written: {error.strerror}") from error
     sys.stdout.write(f"now: openchannel apply {file}\n")
-
-
-def _test(
-    test: Test,
-    settings: Settings,
-    url: str | None,
-    desk: int,
-    private: bool,
-    folder: Path | None,
-    as_json: bool,
-) -> None:
-    """Make a test, show its report, and exit with 1 if it does not balance."""
-    configure_logging("console", "ERROR", "load")
-    folder = folder.absolute() if folder is not None else None
-    beside = Console(stderr=True)
-    with target_of(url, desk, private=private) as target, reporting.Live(beside) as live:
-        made = test(target, settings, live.show)
-    if folder is not None:
-        for path in reporting.write(made, folder):
-            beside.print(f"written: {path}", highlight=False, soft_wrap=True)
-    if as_json:
-        sys.stdout.write(dump(made))
-    else:
-        reporting.show(made, Console())
-    raise typer.Exit(0 if made.verdict.balances else 1)

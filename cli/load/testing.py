@@ -1,17 +1,27 @@
 """The tests that `openchannel load` makes: at one rate, once or repeated; a search; a backlog."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+import typer
+from rich.console import Console
+
+from cli.load.targets import target_of
+from config.logging import configure_logging
+from loadgen import reporting
 from loadgen.measuring.summary import report_of, trial_of, typical
 from loadgen.report_data import Report, Trial
 from loadgen.reporting import Progress
+from loadgen.reporting.json_report import dump
 from loadgen.search import best, find_max
 from loadgen.streams.making import make_stream
 from loadgen.streams.stream import Stream
 from loadgen.trial import Played, Target, drain, play
 
 Show = Callable[[Progress], None]
+Test = Callable[[Target, Show], Report]
 Settings = Mapping[str, str | int | float | bool]
 
 
@@ -66,3 +76,20 @@ def backlog(target: Target, asked: Asked, messages: int, settings: Settings, sho
 def replayed(target: Target, stream: Stream, speed: float, warm_up: float, settings: Settings, show: Show) -> Report:
     """A stream as it is. warm_up: seconds as they pass, whatever the speed."""
     return report_of(play(target, stream, show, speed), settings, warm_up)
+
+
+def test_and_tell(test: Test, url: str | None, desk: int, folder: Path | None, *, private: bool, as_json: bool) -> None:
+    """Make a test, show its report, write it into a folder, and exit: with 1 if it does not balance."""
+    configure_logging("console", "ERROR", "load")
+    folder = folder.absolute() if folder is not None else None
+    beside = Console(stderr=True)
+    with target_of(url, desk, private=private) as target, reporting.Live(beside) as live:
+        made = test(target, live.show)
+    if folder is not None:
+        for path in reporting.write(made, folder):
+            beside.print(f"written: {path}", highlight=False, soft_wrap=True)
+    if as_json:
+        sys.stdout.write(dump(made))
+    else:
+        reporting.show(made, Console())
+    raise typer.Exit(0 if made.verdict.balances else 1)

@@ -10,7 +10,7 @@ import click
 import pytest
 from typer.testing import CliRunner
 
-from cli.load import commands
+from cli.load import testing
 from cli.load.group import load
 from cli.refusals import RefusedError
 from config.settings import SettingsError
@@ -69,8 +69,8 @@ def test_what_does_not_balance_ends_with_one(monkeypatch, tmp_path: Path, lost: 
         asked.append((how, repeats))
         return replace(empty_report(), settings=settings, verdict=verdict)
 
-    monkeypatch.setattr(commands, "target_of", target_of)
-    monkeypatch.setattr(commands, "at_a_rate", at_a_rate)
+    monkeypatch.setattr(testing, "target_of", target_of)
+    monkeypatch.setattr(testing, "at_a_rate", at_a_rate)
     ended = run("run", "--embedded", "--profile", "day", "--repeats", "3", "--report", str(tmp_path / "r"))
     assert ended.exit_code == status, click.unstyle(ended.output)
     assert {file.name for file in (tmp_path / "r").iterdir()} == {"report.json", "report.html"}
