@@ -11,13 +11,13 @@ from rich.console import Console
 from cli.load.targets import target_of
 from config.logging import configure_logging
 from loadgen import reporting
-from loadgen.measuring.summary import report_of, trial_of, typical
 from loadgen.report_data import Report, Trial
 from loadgen.reporting import Progress
 from loadgen.reporting.json_report import dump
 from loadgen.search import best, find_max
 from loadgen.streams.making import make_stream
 from loadgen.streams.stream import Stream
+from loadgen.summary import report_of, trial_of, typical
 from loadgen.trial import Played, Target, drain, play
 
 Show = Callable[[Progress], None]

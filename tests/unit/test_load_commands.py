@@ -81,8 +81,8 @@ def test_what_does_not_balance_ends_with_one(monkeypatch, tmp_path: Path, lost: 
 
 def empty_report() -> Report:
     """Of a test in which nothing was sent."""
-    from loadgen.measuring.summary import report_of
     from loadgen.streams.stream import Header, Stream
+    from loadgen.summary import report_of
     from loadgen.trial import Played
 
     stream = Stream(Header(1, "steady", 1, 1, 1), [])

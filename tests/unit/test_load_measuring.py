@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 
 from loadgen.measuring.latency import distribution_of
-from loadgen.measuring.summary import report_of, throughput, trial_of, typical
 from loadgen.measuring.timeline import Sample, Usage, Way, nearest_rank, timeline
 from loadgen.report_data import PERCENTILES, Finding, Trial, Verdict
 from loadgen.search import best, find_max
 from loadgen.streams.stream import Header, Stream
+from loadgen.summary import report_of, throughput, trial_of, typical
 from loadgen.trial import Played
 
 pytestmark = pytest.mark.unit
