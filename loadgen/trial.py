@@ -145,7 +145,8 @@ def _until_answered(target: Target, sender: Sender, looks: _Looks) -> None:
 
 def _is_waiting(sender: Sender) -> bool:
     """Whether the next message is not due yet."""
-    return sender.due is not None and (not sender.began or time.time() - sender.began < sender.due[-1])
+    last = max(sender.due or (0.0,))
+    return not sender.began or time.time() - sender.began < last
 
 
 def _until_drained(target: Target, sender: Sender, looks: _Looks, *, held: bool) -> Drain | None:

@@ -103,6 +103,18 @@ def test_what_is_sent_is_signed_now_and_sent_until_it_is_taken() -> None:
         adapter_for(channel.kind).verify(received, channel)
 
 
+def test_an_empty_stream_ends_at_once() -> None:
+    """A low rate for a short time may have no message."""
+    provider = Provider([200])
+    with serving(provider) as url:
+        sender = Sender(url, make_stream(2, "steady", 0.1, 0.01), DESK, 1.0)
+        sender.start()
+        assert wait_for(lambda: sender.done)
+        sender.end()
+    assert sender.failure is None
+    assert sender.sent.answers.total() == 0
+
+
 def test_a_faster_replay_is_planned_faster() -> None:
     """Twice the speed is half the time."""
     sender = Sender("http://127.0.0.1:1", STREAM, DESK, 2.0)
