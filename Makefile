@@ -1,6 +1,6 @@
 # One machine needs python3 (3.11 or later, with venv) and make. Everything else goes into .venv and .data.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test bench bench-distribution chaos lint format lock clean
+.PHONY: help setup setup-dev run test bench bench-distribution bench-scale chaos lint format lock clean
 
 # An empty UV= makes setup use python3 and pip although uv is there.
 PYTHON ?=
@@ -39,6 +39,10 @@ bench: $(DEV_STAMP) ## Compare a naive Celery chain, a plain loop and openchanne
 
 bench-distribution: $(DEV_STAMP) ## Measure what a plan costs, by operators and by waiting dialogs; POLICY=evenly|strictly
 	@exec $(BIN)/python -m bench.distribution $(if $(POLICY),--policy $(POLICY)) $(BENCH_ARGS)
+
+bench-scale: $(DEV_STAMP) ## Measure what grows: millions of cards, hot chats, backlogs, memory; MESSAGES= PARTS=filled,drain SCALE=0.01
+	@exec $(BIN)/python -m bench.scale $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(PARTS),--parts $(PARTS)) $(if $(SCALE),--scale $(SCALE)) $(BENCH_ARGS)
 
 # exec: Ctrl-C reaches it alone, and it leaves no process behind.
 chaos: $(DEV_STAMP) ## Kill, cut and wipe the real system, then hold it against the truth; SEED= KILLS= SECONDS= FAULTS=a,b

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.latency import Latency, find_knee, measure
+from bench.latency import REST, REST_MESSAGES, Latency, find_knee, measure
 from bench.picture import draw
 from bench.results import Results
 from bench.rounds import Round, RoundError, run_round
@@ -33,7 +33,7 @@ def main() -> None:
     configure_logging("console", "ERROR", "bench")
     try:
         with tempfile.TemporaryDirectory(prefix="openchannel-bench-") as folder:
-            _apart(folder)
+            apart(folder)
             results = _run(console, given)
     except (RoundError, RuntimeModeError) as error:
         console.print(f"[bold red]FAILED[/]  {error}", highlight=False, soft_wrap=True)
@@ -62,10 +62,12 @@ def _run(console: Console, given: argparse.Namespace) -> Results:
     def tell(latency: Latency) -> None:
         console.print(f"  at {latency_line(latency)}", highlight=False, soft_wrap=True)
 
+    rest = measure(OURS, given.seed, REST, REST_MESSAGES / REST)
+    tell(rest)
     half = measure(OURS, given.seed, throughput / 2, given.latency_seconds)
     tell(half)
     knee = find_knee(OURS, given.seed, half, throughput, given.latency_seconds, tell)
-    return Results(stream, rounds, half, knee)
+    return Results(stream, rounds, rest, half, knee)
 
 
 def _rounds(console: Console, stream: Stream, sides: Sequence[str], count: int) -> list[Round]:
@@ -100,7 +102,7 @@ def _sides(value: str) -> list[str]:
     return names
 
 
-def _apart(folder: str) -> None:
+def apart(folder: str) -> None:
     """Settings of this machine's own desk, in its environment and in `.env`, are not those of the benchmark.
 
     folder: an empty one, to work in.

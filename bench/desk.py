@@ -8,8 +8,11 @@ from tracker.channels import Channel, CreateWhen, Distribution, OpenChannelSetti
 OPEN_CHANNEL = "Bench desk"
 OPERATORS = tuple(f"Operator {number:02d} (bench)" for number in range(1, 51))
 
-SETTINGS = OpenChannelSettings(distribution=Distribution.EVENLY, create_when=CreateWhen.FIRST_MESSAGE)
-"""All else as it is by default. Every customer gets a card at once: the other sides know no other way."""
+SETTINGS = OpenChannelSettings(
+    distribution=Distribution.EVENLY, create_when=CreateWhen.FIRST_MESSAGE, handover_after=12 * 3600
+)
+"""All else as it is by default. Every customer gets a card at once: the other sides know no other way. Nor do they hand
+over; so nothing is, though nobody accepts and a round may last longer than a minute."""
 
 KINDS = ("telegram", "livechat", "custom", "whatsapp", "webform")
 

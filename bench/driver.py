@@ -27,7 +27,7 @@ from loadgen.driving.connection import request_bytes
 from loadgen.driving.driver import Driver
 from loadgen.wire import webhook
 
-SIGNED_AHEAD = 180
+SIGNED_AHEAD = 280
 """Seconds by which a signature's time lies ahead of the start. A signature holds 300 seconds to either side of it."""
 
 
@@ -87,6 +87,11 @@ def _signed(stream: Stream, host: str) -> list[bytes]:
         made = webhook(by_key[said.writing.channel], said.writing, now, now + SIGNED_AHEAD)
         requests.append(request_bytes(made.path, host, dict(made.headers), made.body))
     return requests
+
+
+def request_sizes(stream: Stream) -> list[int]:
+    """Bytes of each request of a stream as it goes over the wire."""
+    return [len(request) for request in _signed(stream, "127.0.0.1:8080")]
 
 
 def _wait_for_start() -> None:

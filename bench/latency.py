@@ -1,4 +1,4 @@
-"""Latency of ours under an open model: at half of the measured throughput, and at the knee."""
+"""Latency of ours under an open model: at rest, at half of the measured throughput, and at the knee."""
 
 import math
 from collections.abc import Callable
@@ -11,6 +11,11 @@ from bench.stream import Stream, make_stream
 
 LIMIT = 1.0
 """Seconds under which p99 stays up to the knee."""
+
+REST = 10.0
+"""Messages a second at which each is alone."""
+
+REST_MESSAGES = 200
 
 WARM_UP = 2.0
 """Seconds at the beginning whose messages are checked but not measured: processes open their connections."""
@@ -36,9 +41,14 @@ class Latency:
 
 def measure(side: Side, seed: int, rate: float, seconds: float) -> Latency:
     """Send at a rate for so long. Raises RoundError if the side does not balance."""
-    stream = make_stream(seed, max(100, round(rate * (WARM_UP + seconds))))
+    stream = stream_for(seed, rate, seconds)
     made = run_round(side, stream, rate)
-    return _of_round(made, stream, rate, seconds)
+    return of_round(made, stream, rate, seconds)
+
+
+def stream_for(seed: int, rate: float, seconds: float) -> Stream:
+    """What is due at this rate in WARM_UP and so many seconds."""
+    return make_stream(seed, max(100, round(rate * (WARM_UP + seconds))))
 
 
 def find_knee(
@@ -56,7 +66,8 @@ def find_knee(
     return best
 
 
-def _of_round(made: Round, stream: Stream, rate: float, seconds: float) -> Latency:
+def of_round(made: Round, stream: Stream, rate: float, seconds: float) -> Latency:
+    """Of a round whose messages were due at this rate for WARM_UP and so many seconds."""
     # A repeat has a planned time of its own, but nothing is done for it: only first requests count.
     due: dict[int, float] = {}
     for at, said in zip(planned_times(stream.seed, rate, len(stream.requests)), stream.requests, strict=True):

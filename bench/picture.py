@@ -22,7 +22,7 @@ _KIND_COLOURS = {
     "valkey": "#d64550",
     "driver": "#c3cad2",
 }
-_STYLE = """
+STYLE = """
     text { font: 13px system-ui, sans-serif; fill: #24303c }
     .title { font-size: 16px; font-weight: 600 }
     .small { font-size: 11px; fill: #66727f }
@@ -40,7 +40,7 @@ def draw(results: Results) -> str:
     body = "\n".join(f"  {part}" for _, part in parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="Results of make bench">\n<style>{_STYLE}</style>\n'
+        f'aria-label="Results of make bench">\n<style>{STYLE}</style>\n'
         f'  <rect class="page" width="{WIDTH}" height="{height}" rx="8"/>\n{body}\n</svg>\n'
     )
 
@@ -68,7 +68,7 @@ class _Page:
         self._y += 36
         yield self._text(24, "CPU seconds per 1,000 messages")
         yield from self._cpu({side: cpu_per_thousand(rounds) for side, rounds in sides.items()})
-        measured = [("half load", results.half), ("knee", results.knee)]
+        measured = [("at rest", results.rest), ("half load", results.half), ("knee", results.knee)]
         if results.half:
             self._y += 36
             yield self._text(24, "openchannel: from the planned time to the last step")

@@ -24,11 +24,21 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True, slots=True)
+class Goal:
+    """What is aimed at, and what was measured. Nothing fails by it: machines differ."""
+
+    name: str
+    measured: str
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
-    """rounds: of all sides, as they were run. half, knee: latency of ours, where it was measured."""
+    """rounds: of all sides, as they were run. rest, half, knee: latency of ours, where it was measured."""
 
     stream: Stream
     rounds: Sequence[Round]
+    rest: Latency | None = None
     half: Latency | None = None
     knee: Latency | None = None
 
@@ -49,19 +59,34 @@ class Results:
         ours, theirs = self.throughput("ours"), self.throughput(other)
         return round(ours / theirs, 2) if ours and theirs else None
 
+    def goals(self) -> list[Goal]:
+        """Those of which something was measured."""
+        found = [
+            Goal(f"ratio_vs_{other} at least {least}", f"{ratio:.1f}", ratio >= least)
+            for other, least in (("naive", 40), ("loop", 3))
+            if (ratio := self.ratio(other)) is not None
+        ]
+        if self.half:
+            found.append(Goal("p99 at half load under 100 ms", f"{1000 * self.half.p99:.0f} ms", self.half.p99 < 0.1))
+        if self.rest:
+            found.append(Goal("p50 at rest under 15 ms", f"{1000 * self.rest.p50:.1f} ms", self.rest.p50 < 0.015))
+        return found
+
     def as_json(self, root: Path) -> dict[str, Any]:
         """Everything but the single messages' times. root: of the repository."""
         return {
             "ratio_vs_naive": self.ratio("naive"),
             "ratio_vs_loop": self.ratio("loop"),
             "sides": {side: _side(rounds) for side, rounds in self.of_sides().items()},
+            "goals": [asdict(goal) for goal in self.goals()],
             "latency": {
+                "at_rest": _rounded(asdict(self.rest)) if self.rest else None,
                 "half_load": _rounded(asdict(self.half)) if self.half else None,
                 "knee": _rounded(asdict(self.knee)) if self.knee else None,
             },
             "stream": _stream(self.stream),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "commit": _commit(root),
+            "commit": commit_of(root),
             "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "system": platform.platform()},
             "versions": _versions(self.rounds),
         }
@@ -119,11 +144,13 @@ def _versions(rounds: Sequence[Round]) -> dict[str, str]:
     return {**found, **servers}
 
 
-def _commit(root: Path) -> str | None:
+def commit_of(root: Path) -> str | None:
     """The commit that was measured; with `+` where files were changed since."""
     try:
         commit = _git(root, "rev-parse", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results.*")
+        changed = _git(
+            root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results.*", ":!bench/scale.*"
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{commit}+" if changed else commit

@@ -5,8 +5,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ LOOK_SECONDS = 0.25
 
 STALLED_SECONDS = 120.0
 SETTLED_WITHIN = 20.0
+
+Besides = Callable[[], AbstractContextManager[object]]
 
 
 class RoundError(Exception):
@@ -54,32 +56,41 @@ class Round:
 
 
 def run_round(side: Side, stream: Stream, rate: float | None = None) -> Round:
-    """rate: messages a second at which they are due; None sends as fast as the answers come.
+    """One round on fresh servers. rate: messages a second at which they are due; None sends as fast as answers come.
 
     Raises RoundError if the side does not come to an end or does not balance.
     """
-    with _folder() as folder, side.start(folder, stream.seed) as running:
-        with _driver(running, stream, rate) as driver:
-            wait_until_at_rest(running.processes, running.wait, SETTLED_WITHIN)
-            before = cpu_seconds(running.processes())
-            sending = _send(side, running, driver)
-        _wait_until_done(side, running)
-        after = cpu_seconds(running.processes())
-        _check(side, running, stream, sending)
-        finished = running.finished()
-        return Round(
-            side=side.name,
-            messages=len(stream.messages),
-            seconds=max(finished.values()) - sending.began,
-            cpu={**{kind: after[kind] - before[kind] for kind in after}, "driver": sending.cpu},
-            sending=sending,
-            finished=[finished[tag_of(said.number)] for said in stream.messages],
-            versions=_server_versions(running),
-        )
+    with fresh_folder() as folder, side.start(folder, stream.seed) as running:
+        return drive(running, stream, rate)
+
+
+def drive(running: Running, stream: Stream, rate: float | None = None, besides: Besides = nullcontext) -> Round:
+    """The round itself, into a side that is up. besides: makes a context that lasts as long as the stream is sent.
+
+    Raises RoundError as `run_round`.
+    """
+    with ready_driver(running, stream, rate) as driver:
+        wait_until_at_rest(running.processes, running.wait, SETTLED_WITHIN)
+        before = cpu_seconds(running.processes())
+        with besides():
+            sending = send(running, driver)
+    wait_until_done(running)
+    after = cpu_seconds(running.processes())
+    finished = checked(running, stream, sending)
+    return Round(
+        side=running.name,
+        messages=len(stream.messages),
+        seconds=max(finished) - sending.began,
+        cpu={**{kind: after[kind] - before[kind] for kind in after}, "driver": sending.cpu},
+        sending=sending,
+        finished=finished,
+        versions=_server_versions(running),
+    )
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def fresh_folder() -> Iterator[Path]:
+    """For servers that are thrown away afterwards; not made yet."""
     # PostgreSQL refuses root and then runs as somebody else, who has to reach its folder.
     with tempfile.TemporaryDirectory(prefix="openchannel-bench-") as name:
         Path(name).chmod(0o711)
@@ -87,7 +98,7 @@ def _folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _driver(running: Running, stream: Stream, rate: float | None) -> Iterator["subprocess.Popen[str]"]:
+def ready_driver(running: Running, stream: Stream, rate: float | None = None) -> Iterator["subprocess.Popen[str]"]:
     """The driver's process, with everything signed."""
     command = [sys.executable, "-m", "bench.driver", "--url", running.url]
     command += ["--seed", str(stream.seed), "--messages", str(len(stream.messages))]
@@ -103,44 +114,51 @@ def _driver(running: Running, stream: Stream, rate: float | None) -> Iterator["s
             process.kill()
 
 
-def _send(side: Side, running: Running, driver: "subprocess.Popen[str]") -> Sending:
+def send(running: Running, driver: "subprocess.Popen[str]") -> Sending:
+    """Let the driver go, and wait until all is answered. Raises RoundError."""
     assert driver.stdin is not None  # noqa: S101  a pipe
     driver.stdin.write("go\n")
     driver.stdin.flush()
     while driver.poll() is None:
         running.wait(LOOK_SECONDS)
-        _check_running(side, running)
+        _check_running(running)
     out = driver.stdout.read() if driver.stdout else ""
     if driver.returncode != 0:
-        raise RoundError(f"{side.name}: the driver ended with exit code {driver.returncode}; see above")
+        raise RoundError(f"{running.name}: the driver ended with exit code {driver.returncode}; see above")
     return Sending(**json.loads(out))
 
 
-def _wait_until_done(side: Side, running: Running) -> None:
+def wait_until_done(running: Running) -> None:
+    """Raises RoundError if nothing happens for STALLED_SECONDS."""
     done, since = -1, time.monotonic()
     while running.pending():
         running.wait(LOOK_SECONDS)
-        _check_running(side, running)
+        _check_running(running)
         if time.monotonic() - since > STALLED_SECONDS / 4:
             now = running.rows(running.questions.counts)[0][1]
             if now == done and time.monotonic() - since > STALLED_SECONDS:
-                raise RoundError(f"{side.name}: nothing was done for {STALLED_SECONDS:.0f} s, {now} messages are done")
+                raise RoundError(
+                    f"{running.name}: nothing was done for {STALLED_SECONDS:.0f} s, {now} messages are done"
+                )
             if now != done:
                 done, since = now, time.monotonic()
 
 
-def _check_running(side: Side, running: Running) -> None:
+def _check_running(running: Running) -> None:
     if running.supervisor.stop_requested:
         raise KeyboardInterrupt
     if ended := running.ended():
-        raise RoundError(f"{side.name}: {', '.join(ended)} ended during the run")
+        raise RoundError(f"{running.name}: {', '.join(ended)} ended during the run")
 
 
-def _check(side: Side, running: Running, stream: Stream, sending: Sending) -> None:
+def checked(running: Running, stream: Stream, sending: Sending) -> list[float]:
+    """Hold what was made against the oracle; returns when each message was done, by number. Raises RoundError."""
     found = [f"{n} requests were answered {s}" for s, n in sending.answers.items() if s not in ("200", "503")]
     found += faults(stream, running.effects())
     if found:
-        raise RoundError("\n  ".join([f"{side.name} DOES NOT BALANCE; its figures count for nothing:", *found]))
+        raise RoundError("\n  ".join([f"{running.name} DOES NOT BALANCE; its figures count for nothing:", *found]))
+    finished = running.finished()
+    return [finished[tag_of(said.number)] for said in stream.messages]
 
 
 def _server_versions(running: Running) -> dict[str, str]:

@@ -10,7 +10,7 @@ KIND_ORDER = ("web", "worker", "courier", "clock", "postgres", "valkey", "driver
 
 
 def print_results(console: Console, results: Results) -> None:
-    """Throughput and CPU of each side, the ratios, and the latencies of ours."""
+    """Throughput and CPU of each side, the ratios, the latencies of ours, and the goals."""
     sides = results.of_sides()
     speed = Table(title=f"{len(results.stream.messages):,} messages, seed {results.stream.seed}: messages per second")
     for header in ("side", "median", "each round"):
@@ -31,9 +31,16 @@ def print_results(console: Console, results: Results) -> None:
         ratio = results.ratio(other)
         if ratio is not None:
             console.print(f"ratio_vs_{other} = {ratio:.1f}")
-    for name, latency in (("half load", results.half), (f"the knee (p99 < {LIMIT:g} s)", results.knee)):
+    for name, latency in (
+        ("at rest", results.rest),
+        ("half load", results.half),
+        (f"the knee (p99 < {LIMIT:g} s)", results.knee),
+    ):
         if latency:
             console.print(f"{name}: {latency_line(latency)}", soft_wrap=True)
+    for goal in results.goals():
+        reached = "[green]reached[/]" if goal.reached else "[yellow]not reached[/]"
+        console.print(f"goal: {goal.name}: {goal.measured}, {reached}", highlight=False)
 
 
 def latency_line(latency: Latency) -> str:

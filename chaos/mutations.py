@@ -81,13 +81,6 @@ def claim_without_condition() -> None:
     They do the same whenever a task message is doubled or late, and the ledger counts what does not exist.
     """
 
-    def unlocked(
-        connection: Connection, step: Step, named: Collection[int], limit: int, waited: float
-    ) -> tuple[list[int], bool]:
-        parameters = {"step": step, "named": list(named), "waited": waited, "limit": limit, "offset": 0}
-        rows = connection.execute(inbox._SQL["candidate_chats"], parameters).fetchall()
-        return sorted({chat_id for (chat_id,) in rows}), 0 < limit <= len(rows)
-
     begin_batch = failures.begin_batch
 
     def unseen(
@@ -95,7 +88,7 @@ def claim_without_condition() -> None:
     ) -> tuple[int, bool]:
         return begin_batch(session, step, worker, identity, inbox_ids)[0], False
 
-    inbox._lock_chats = unlocked
+    _without("inbox", "lock_chats", "FOR NO KEY UPDATE SKIP LOCKED")
     failures.begin_batch = unseen
     _without("inbox", "move_items", " AND state.stage = %(step)s::text::stage")
 
@@ -111,7 +104,7 @@ def ack_early() -> None:
 
     def let_go(_connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
         still_to_do[:] = [(items, carried)]
-        return Outcome([Move(item.inbox_id, inbox.stage_after(Step.BIND_CHAT)) for item in items])
+        return Outcome([Move(item.inbox_id, Step.ENSURE_CARD) for item in items])
 
     def do_now(self: StepRunner, outcome: Outcome) -> None:
         while still_to_do:

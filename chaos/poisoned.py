@@ -32,7 +32,7 @@ def poisoned(handler: Handler) -> Handler:
     def work(connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
         outcome = handler(connection, items, carried)
         messages = inbox.read_messages(connection, [item.inbox_id for item in items], {}).values()
-        _act([said.message for said in messages])
+        _act(messages)
         return outcome
 
     return work

@@ -11,6 +11,7 @@ from chaos.effects import before
 from chaos.failpoints import Track
 from config.settings import Settings
 from ingest.accept import Accepted, Acceptor
+from ingest.adapters.base import Reply
 from ingest.app import WebhookEndpoint
 from ingest.publish import Publisher
 
@@ -34,11 +35,11 @@ def _webhooks(track: Track) -> None:
         track.begin("accept", COMMITTED)
         return ids
 
-    async def answered(self: WebhookEndpoint, request: Any) -> Any:
-        response = await answer(self, request)
-        if response.status_code < 300:
+    async def answered(self: WebhookEndpoint, scope: Scope, receive: Receive) -> Reply:
+        reply = await answer(self, scope, receive)
+        if reply.status < 300:
             track.effect("answer:2xx")
-        return response
+        return reply
 
     def publishing(self: Publisher, send: Callable[[list[object]], bool], *arguments: Any) -> None:
         def noted(items: list[object]) -> bool:

@@ -5,12 +5,14 @@ from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
 
+from config.collector import calm_collector
 from config.logging import configure_logging
 from config.settings import Settings, SettingsError, load_settings
 from crm_store.database import DatabaseOptions, is_url
 from crm_store.secrets import SecretBox
 from ingest.adapters.signatures import sign
 from worker.alerting import Receiver
+from worker.sentinel import SentinelUrlError, split_sentinel_url
 
 MACHINE_FILE = "machine.env"
 """In the data folder of a running `openchannel up`: how other commands on this machine reach its servers."""
@@ -27,6 +29,7 @@ def process_settings(process: str, *needed: Callable[[Settings], object]) -> Set
     if problems:
         raise SettingsError("\n".join(problems))
     configure_logging(settings.log.format, settings.log.level, process)
+    calm_collector()
     return settings
 
 
@@ -51,8 +54,8 @@ def database_url(settings: Settings) -> str:
     return url
 
 
-def database_options(settings: Settings, process: str) -> DatabaseOptions:
-    """How this process reaches PostgreSQL. Raises SettingsError."""
+def database_options(settings: Settings, process: str, *, by_index: bool = False) -> DatabaseOptions:
+    """How this process reaches PostgreSQL. by_index: see there. Raises SettingsError."""
     given = settings.database
     return DatabaseOptions(
         url=database_url(settings),
@@ -61,6 +64,7 @@ def database_options(settings: Settings, process: str) -> DatabaseOptions:
         statement_timeout=given.statement_timeout,
         lock_timeout=given.lock_timeout,
         idle_in_transaction_timeout=given.idle_in_transaction_timeout,
+        by_index=by_index,
     )
 
 
@@ -68,7 +72,12 @@ def broker_url(settings: Settings) -> str:
     """Raises SettingsError."""
     if settings.broker.url is None:
         raise SettingsError(_missing("OPENCHANNEL_BROKER__URL", "redis://:password@host:6379/0"))
-    return settings.broker.url.get_secret_value()
+    url = settings.broker.url.get_secret_value()
+    try:
+        split_sentinel_url(url)
+    except SentinelUrlError as error:
+        raise SettingsError(f"OPENCHANNEL_BROKER__URL: {error}") from error
+    return url
 
 
 def secret_box(settings: Settings) -> SecretBox:

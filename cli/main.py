@@ -1,64 +1,54 @@
 """The `openchannel` command."""
 
 import sys
+from importlib import import_module
 
 import typer
 
-from cli.alerts import alerts
-from cli.apply import apply_command, export_command
-from cli.backlogs.group import backlog
-from cli.channels import channels
-from cli.clock import clock_command
-from cli.connect import connect_command
-from cli.customers import customers
-from cli.dead_letters.group import dead_letters
-from cli.demo import demo_command
-from cli.dialogs.group import dialogs
-from cli.doctor import doctor_command
-from cli.load.group import load
-from cli.migrate import migrate_command
-from cli.operators import operators
-from cli.parse import parse_command
 from cli.refusals import RefusedError
-from cli.settings import settings_command
-from cli.simulation.command import simulate_command
-from cli.tracker.group import tracker
-from cli.up import up_command
-from cli.web import web_command
-from cli.worker import worker_command
 from config.settings import SettingsError
 from crm_store.errors import CustomersMovedError, DatabaseAwayError, StoreError
 from runtime.errors import RuntimeModeError
 
-app = typer.Typer(
-    name="openchannel",
-    help="The desk between messengers and a CRM.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
+COMMANDS: tuple[tuple[str, str, str | None], ...] = (
+    ("up", "cli.up:up_command", "Run everything on this machine, in the foreground."),
+    ("demo", "cli.demo:demo_command", "`up`, with a demo desk, synthetic customers and a live table."),
+    ("web", "cli.web:web_command", "Webhooks, operators' API, health and metrics."),
+    ("worker", "cli.worker:worker_command", "One worker; start one per core."),
+    ("clock", "cli.clock:clock_command", "Sweeper and timers; start at least one."),
+    ("apply", "cli.apply:apply_command", "Make the desk what a file says."),
+    ("export", "cli.apply:export_command", "Write the desk as such a file."),
+    ("simulate", "cli.simulation.command:simulate_command", "Show what a period would have been with another desk."),
+    ("channels", "cli.channels:channels", None),
+    ("operators", "cli.operators:operators", None),
+    ("dialogs", "cli.dialogs.group:dialogs", None),
+    ("backlog", "cli.backlogs.group:backlog", None),
+    ("dead-letters", "cli.dead_letters.group:dead_letters", None),
+    ("tracker", "cli.tracker.group:tracker", None),
+    ("customers", "cli.customers:customers", None),
+    ("alerts", "cli.alerts:alerts", None),
+    ("load", "cli.load.group:load", None),
+    ("connect", "cli.connect:connect_command", "Connect a channel, with its open channel and operators."),
+    ("doctor", "cli.doctor:doctor_command", "Look for what is wrong, and say what to do."),
+    ("settings", "cli.settings:settings_command", "List every setting."),
+    ("migrate", "cli.migrate:migrate_command", "Bring the database's schema up to date."),
+    ("parse", "cli.parse:parse_command", "Show what a channel's adapter reads in webhook bodies."),
 )
-app.command("up", help="Run everything on this machine, in the foreground.")(up_command)
-app.command("demo", help="`up`, with a demo desk, synthetic customers and a live table.")(demo_command)
-app.command("web", help="Webhooks, operators' API, health and metrics.")(web_command)
-app.command("worker", help="One worker; start one per core.")(worker_command)
-app.command("clock", help="Sweeper and timers; start at least one.")(clock_command)
-app.command("apply", help="Make the desk what a file says.")(apply_command)
-app.command("export", help="Write the desk as such a file.")(export_command)
-app.command("simulate", help="Show what a recorded period would have been with another desk.")(simulate_command)
-app.add_typer(channels, name="channels")
-app.add_typer(operators, name="operators")
-app.add_typer(dialogs, name="dialogs")
-app.add_typer(backlog, name="backlog")
-app.add_typer(dead_letters, name="dead-letters")
-app.add_typer(tracker, name="tracker")
-app.add_typer(customers, name="customers")
-app.add_typer(alerts, name="alerts")
-app.add_typer(load, name="load")
-app.command("connect", help="Connect a channel, with its open channel and operators.")(connect_command)
-app.command("doctor", help="Look for what is wrong, and say what to do.")(doctor_command)
-app.command("settings", help="List every setting.")(settings_command)
-app.command("migrate", help="Bring the database's schema up to date.")(migrate_command)
-app.command("parse", help="Show what a channel's adapter reads in webhook bodies.")(parse_command)
+"""Name, where it is, and what it does; a group of commands says that itself."""
+
+
+def make_app(asked: str = "") -> typer.Typer:
+    """The command line. asked: the command that is to run; no other is imported, which would take a second or two."""
+    app = typer.Typer(name="openchannel", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+    app.callback(help="The desk between messengers and a CRM.")(lambda: None)
+    for name, place, help_text in [command for command in COMMANDS if command[0] == asked] or COMMANDS:
+        module, _, attribute = place.partition(":")
+        command = getattr(import_module(module), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name, help=help_text)(command)
+    return app
 
 
 def main() -> None:
@@ -67,7 +57,7 @@ def main() -> None:
     Exit 2: it was used or configured wrongly. Exit 1: it was refused, what was named is not there, or it failed.
     """
     try:
-        app()
+        make_app(*sys.argv[1:2])()
     except (SettingsError, RefusedError, StoreError, RuntimeModeError) as error:
         sys.stderr.write(f"{_said(error)}\n")
         sys.exit(2 if isinstance(error, SettingsError) else 1)

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.middleware import Middleware
+from starlette.routing import Mount
 
 from cli.composition import api_token, broker_url, database_options, database_url, process_settings, secret_box
 from config.settings import Settings
@@ -19,7 +20,7 @@ from crm_store import desks
 from crm_store.database import Database, Session
 from crm_store.secrets import SecretBox, hash_token
 from ingest.accept import AcceptOptions, Acceptor
-from ingest.app import WebhookEndpoint, WebhookOptions
+from ingest.app import WebhookEndpoint, WebhookMiddleware, WebhookOptions
 from ingest.directory import ChannelDirectory
 from ingest.publish import Publisher
 from tracker.channels import Channel
@@ -58,7 +59,8 @@ def web_command() -> None:
 def make_web(settings: Settings) -> Starlette:
     """The web application, composed; opens its connections when it starts."""
     options = database_options(settings, "web")
-    database, inbox, channels = Database(options), Session(options), Session(options)
+    database, channels = Database(options), Session(options)
+    inbox = Session(database_options(settings, "web", by_index=True))
     box = secret_box(settings)
     celery = make_app(broker_url(settings), settings.broker.visibility_timeout)
     # Each thread that publishes has its own memory of the broker being away.
@@ -96,10 +98,8 @@ def make_web(settings: Settings) -> Starlette:
             channels.close()
 
     web = Starlette(
-        routes=[
-            Route("/webhooks/{key}", webhooks.answer, methods=["GET", "POST", "OPTIONS"]),
-            Mount("/", api),
-        ],
+        routes=[Mount("/", api)],
+        middleware=[Middleware(WebhookMiddleware, endpoint=webhooks)],
         lifespan=lifespan,
     )
     web.state.streams = api.state.streams

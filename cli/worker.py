@@ -18,7 +18,7 @@ def worker_command(
     settings = process_settings("worker", database_url, broker_url, secret_box)
     exit_code = run_worker(
         make_app(broker_url(settings), settings.broker.visibility_timeout),
-        database_options(settings, "worker"),
+        database_options(settings, "worker", by_index=True),
         secret_box(settings),
         Limits(settings.worker.batch_limit, settings.worker.retry_for),
         DeliveryOptions(settings.worker.delivery_timeout, settings.worker.delivery_retry_for),

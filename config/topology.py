@@ -46,7 +46,6 @@ STEPS_OF_ROLE: Mapping[WorkerRole, tuple[Step, ...]] = {
 }
 
 
-def next_step(step: Step) -> Step | None:
-    """The step that follows for an inbox item, or None after the last."""
-    position = INBOX_STEPS.index(step) + 1
-    return INBOX_STEPS[position] if position < len(INBOX_STEPS) else None
+def steps_after(step: Step) -> tuple[Step, ...]:
+    """The steps that come later for an inbox item, in order. It goes through those that have something to do for it."""
+    return INBOX_STEPS[INBOX_STEPS.index(step) + 1 :]

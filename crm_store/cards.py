@@ -72,6 +72,18 @@ def insert(connection: Connection, cards: Sequence[NewCard]) -> None:
     )
 
 
+def provisional(connection: Connection, card_ids: Collection[int]) -> set[int]:
+    """Which of these cards nobody has seen yet."""
+    rows = connection.execute(_SQL["provisional"], {"card_ids": sorted(card_ids)}).fetchall()
+    return {card_id for (card_id,) in rows}
+
+
+def with_provisional(connection: Connection, card_ids: Collection[int]) -> set[int]:
+    """Those of these cards whose live card is one that nobody has seen yet."""
+    rows = connection.execute(_SQL["with_provisional"], {"card_ids": sorted(card_ids)}).fetchall()
+    return {card_id for (card_id,) in rows}
+
+
 def details(connection: Connection, card_ids: Collection[int]) -> dict[int, CardDetails]:
     """What decides about the creation of cards (C1-C3), by the id of the live card; of all that was merged into it."""
     rows = connection.execute(_SQL["details"], {"card_ids": sorted(card_ids)}).fetchall()

@@ -37,22 +37,6 @@ class ChatContext:
 
 
 @dataclass(frozen=True, slots=True)
-class InboundEntry:
-    """A customer's message in the history. attachments: JSON, or None."""
-
-    chat_id: int
-    seq: int
-    kind: str
-    text: str
-    attachments: str | None
-    external_id: str
-    reply_to: str
-    referral: str
-    inbox_id: int
-    sent_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class OutboundEntry:
     """A message of ours in the history. operator_id: None where the system speaks."""
 
@@ -66,7 +50,8 @@ class OutboundEntry:
 def contexts(connection: Connection, chat_ids: Collection[int]) -> dict[int, ChatContext]:
     """Chats by id, with channel, open channel and settings."""
     rows = connection.execute(_SQL["contexts"], {"chat_ids": sorted(chat_ids)}).fetchall()
-    return {row[0]: ChatContext(*[*row[:13], read_settings(row[13])]) for row in rows}
+    settings = {open_channel_id: read_settings(text) for *_, open_channel_id, _, text in rows if text is not None}
+    return {row[0]: ChatContext(*[*row[:13], settings[row[11]]]) for row in rows}
 
 
 @lru_cache(maxsize=1024)
@@ -124,23 +109,9 @@ def set_deals(connection: Connection, deals: Mapping[int, int]) -> None:
     connection.execute(_SQL["set_deals"], {"chat_ids": list(deals), "deal_ids": list(deals.values())})
 
 
-def append_inbound(connection: Connection, entries: Sequence[InboundEntry]) -> None:
-    """Add customers' messages to their histories."""
-    connection.execute(
-        _SQL["append_inbound"],
-        {
-            "chat_ids": [entry.chat_id for entry in entries],
-            "seqs": [entry.seq for entry in entries],
-            "kinds": [entry.kind for entry in entries],
-            "texts": [entry.text for entry in entries],
-            "attachments": [entry.attachments for entry in entries],
-            "external_ids": [entry.external_id for entry in entries],
-            "reply_tos": [entry.reply_to for entry in entries],
-            "referrals": [entry.referral for entry in entries],
-            "inbox_ids": [entry.inbox_id for entry in entries],
-            "sent_ats": [entry.sent_at for entry in entries],
-        },
-    )
+def append_inbound(connection: Connection, inbox_ids: Collection[int]) -> None:
+    """Add customers' messages to their histories, at the places that the first step gave them."""
+    connection.execute(_SQL["append_inbound"], {"inbox_ids": list(inbox_ids)})
 
 
 def append_outbound(connection: Connection, entries: Sequence[OutboundEntry]) -> None:

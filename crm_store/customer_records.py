@@ -38,6 +38,7 @@ SECTIONS = (
 def begin(connection: Connection) -> None:
     """First in a transaction: all that is read in it is of one moment."""
     connection.execute(_SQL["snapshot"])
+    connection.execute(_SQL["keep_partitions"])
 
 
 def sections(connection: Connection, live_id: int) -> Iterator[tuple[str, Iterator[str]]]:

@@ -22,6 +22,9 @@ class DatabaseOptions:
 
     A process that is stopped while it holds locks loses them after `idle_in_transaction_timeout`; one that is cut
     off is noticed through TCP after `tcp_user_timeout`. So it stops nobody else.
+
+    by_index: every row is found through an index, whatever the statistics say. For processes that read few rows of
+    large tables again and again: a plan made while a table was small or without statistics reads it whole for each row.
     """
 
     url: str
@@ -32,6 +35,7 @@ class DatabaseOptions:
     lock_timeout: float = 5.0
     idle_in_transaction_timeout: float = 10.0
     tcp_user_timeout: float = 10.0
+    by_index: bool = False
 
     def connection_arguments(self) -> dict[str, Any]:
         """Arguments of psycopg's `connect`."""
@@ -43,7 +47,7 @@ class DatabaseOptions:
             "tcp_keepalives_interval": 2,
             "tcp_keepalives_count": 3,
             # Fresh tables have no statistics; a plan that is kept would stay what it was on an empty table.
-            "plan_cache_mode": "force_custom_plan",
+            **(_BY_INDEX if self.by_index else {"plan_cache_mode": "force_custom_plan"}),
             "jit": "off",
             "timezone": "UTC",
         }
@@ -58,6 +62,14 @@ class DatabaseOptions:
             "keepalives_count": 3,
             "tcp_user_timeout": _milliseconds(self.tcp_user_timeout),
         }
+
+
+_BY_INDEX = {
+    "enable_seqscan": "off",  # where there is no index it is used all the same
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
 
 
 def is_url(text: str) -> bool:

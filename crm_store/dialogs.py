@@ -137,8 +137,14 @@ def follow_cards(connection: Connection, cards: Sequence[tuple[int, int | None, 
 
 def lock_unnoticed(connection: Connection, dialog_ids: Collection[int]) -> list[LockedDialog]:
     """Waiting dialogs whose customers were not told so (D8), locked."""
-    rows = connection.execute(_SQL["unnoticed"], {"dialog_ids": sorted(dialog_ids)}).fetchall()
+    rows = connection.execute(_SQL["lock_unnoticed"], {"dialog_ids": sorted(dialog_ids)}).fetchall()
     return [_locked(row) for row in rows]
+
+
+def unnoticed(connection: Connection, dialog_ids: Collection[int]) -> set[int]:
+    """Waiting dialogs whose customers were not told so (D8), read without locks."""
+    rows = connection.execute(_SQL["unnoticed"], {"dialog_ids": sorted(dialog_ids)}).fetchall()
+    return {dialog_id for (dialog_id,) in rows}
 
 
 def mark_noticed(connection: Connection, dialog_ids: Collection[int]) -> None:

@@ -1,12 +1,13 @@
 """The inbox: accepting items, claiming them for a step, moving them on."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby, takewhile
+from typing import Any
 
-from config.topology import INBOX_STEPS, Step, next_step
+from config.topology import INBOX_STEPS, Step
 from crm_store import ledger, receipts
 from crm_store.database import Connection
 from crm_store.errors import StaleClaimError
@@ -25,10 +26,11 @@ FIRST_STAGE = INBOX_STEPS[0].value
 class NewItem:
     """An event that is to be accepted.
 
-    key_hash: what makes a second delivery recognisable. chat: external id of its conversation, None where it has
-    none. message: normalised, as JSON; None if it could not be read. headers: of its request, as JSON, without
-    secrets. stage: the first step, `ignored` or `dead`. failed_in, error, fingerprint, traceback: why it is dead.
-    whole_body: raw is no slice, because the body could not be cut. receipt: what it reports of a message of ours (S5).
+    key_hash: what makes a second delivery recognisable. received_at: by the clock of who read it. chat: external id
+    of its conversation, None where it has none. message: normalised, as JSON; None if it could not be read. headers:
+    of its request, as JSON, without secrets. stage: the first step, `ignored` or `dead`. failed_in, error,
+    fingerprint, traceback: why it is dead. whole_body: raw is no slice, because the body could not be cut. receipt:
+    what it reports of a message of ours (S5).
     """
 
     channel_id: int
@@ -79,12 +81,15 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemMessage:
-    """What a claimed item says. message: normalised, as JSON. found: by crm_lookup, as JSON."""
+class ItemHead:
+    """Who wrote a claimed item, when, and what crm_lookup found in it, as JSON. message: as JSON, where asked for."""
 
-    inbox_id: int
-    message: str
+    kind: str
+    name: str
+    customer_id: str
+    received_at: datetime
     found: str | None
+    message: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +105,12 @@ class Move:
     dialog_id: int | None = None
 
 
-def accept(connection: Connection, items: Sequence[NewItem], day: date) -> list[int | None]:
+def accept(
+    connection: Connection, items: Sequence[NewItem], day: date, received_at: datetime | None = None
+) -> list[int | None]:
     """Insert items in the order given, as part of the caller's transaction.
 
+    received_at: when what they were cut from came in, if that was not now, by the database's clock.
     Returns the inbox id of each, or None for one that had been accepted before.
     """
     fresh = insert_keys(connection, items, day)
@@ -115,7 +123,7 @@ def accept(connection: Connection, items: Sequence[NewItem], day: date) -> list[
         {
             "channel_ids": [item.channel_id for item in accepted],
             "chats": [item.chat for item in accepted],
-            "received_ats": [item.received_at for item in accepted],
+            "received_at": received_at,
             "messages": [item.message for item in accepted],
             "digests": [digest(item.message) if item.message is not None else None for item in accepted],
             "raws": [item.raw for item in accepted],
@@ -193,15 +201,17 @@ def claim(connection: Connection, step: Step, named: Collection[int], limit: int
     """Lock whole chats and read what of them may enter `step` now, as part of the caller's transaction.
 
     Looks at the chats of the named items, and of up to `waiting` others that have waited longest, at least
-    `waited` seconds; reads up to `limit` items of each.
+    `waited` seconds; reads up to `limit` items of each, and no more than MOST_OF_CHAT.
     An item may enter only if no item of its chat stands before it that is unfinished in an earlier step or is
     being retried in this one; what stands behind a retried item is deferred to that item's time.
     """
     locked, full = _lock_chats(connection, step, named, waiting, waited)
     lines: list[tuple[ClaimedItem, ...]] = []
     deferred: dict[int, datetime] = {}
-    for _, chat_rows in groupby(_pending(connection, step, locked, limit), key=lambda row: row.item.chat_id):
+    most = min(limit, MOST_OF_CHAT)
+    for _, chat_rows in groupby(_pending(connection, step, locked, most), key=lambda row: row.item.chat_id):
         rows = list(chat_rows)
+        full = full or len(rows) == MOST_OF_CHAT
         line = tuple(row.item for row in takewhile(lambda row: row.may_enter(step), rows))
         if line:
             lines.append(line)
@@ -211,7 +221,7 @@ def claim(connection: Connection, step: Step, named: Collection[int], limit: int
             _SQL["defer_items"],
             {"step": step, "inbox_ids": list(deferred), "due_ats": list(deferred.values())},
         )
-    return Claim(tuple(lines), full, _left(connection, step, named, lines, deferred))
+    return Claim(tuple(lines), full, _left(connection, step, named, lines, locked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +242,8 @@ def _lock_chats(
     locked: set[int] = set()
     full = False
     for window in range(_WINDOWS):
-        rows = connection.execute(
-            _SQL["candidate_chats"],
+        row = connection.execute(
+            _SQL["lock_chats"],
             {
                 "step": step,
                 "named": list(named) if window == 0 else [],
@@ -241,19 +251,21 @@ def _lock_chats(
                 "limit": limit,
                 "offset": window * limit,
             },
-        ).fetchall()
-        full = 0 < limit <= len(rows)
-        candidates = {chat_id for (chat_id,) in rows} - locked
-        if candidates:
-            got = connection.execute(_SQL["lock_chats"], {"chat_ids": sorted(candidates)}).fetchall()
-            locked.update(chat_id for (chat_id,) in got)
+        ).fetchone()
+        assert row is not None  # noqa: S101  aggregates
+        got, items, candidates = row
+        locked.update(got)
+        full = 0 < limit <= items
         # A stopped worker may hold the chats that have waited longest: look behind them.
-        if not full or 2 * len(locked) >= len(candidates):
+        if not full or 2 * len(got) >= candidates:
             break
     return sorted(locked), full
 
 
 _WINDOWS = 3
+
+MOST_OF_CHAT = 50
+"""Items of one chat that one batch takes: of a flood in one chat no other chat's batch becomes much longer."""
 
 
 def _pending(connection: Connection, step: Step, chat_ids: Sequence[int], limit: int) -> list[_PendingRow]:
@@ -277,42 +289,60 @@ def _left(
     step: Step,
     named: Collection[int],
     lines: Iterable[tuple[ClaimedItem, ...]],
-    deferred: Collection[int],
+    locked: Sequence[int],
 ) -> tuple[int, ...]:
-    missing = set(named).difference((item.inbox_id for line in lines for item in line), deferred)
+    missing = set(named).difference(item.inbox_id for line in lines for item in line)
     if not missing:
         return ()
-    rows = connection.execute(_SQL["still_here"], {"inbox_ids": list(missing), "step": step}).fetchall()
-    return tuple(inbox_id for (inbox_id,) in rows)
+    parameters = {"inbox_ids": list(missing), "step": step, "locked": locked}
+    return tuple(inbox_id for (inbox_id,) in connection.execute(_SQL["still_here"], parameters).fetchall())
 
 
-def read_messages(
-    connection: Connection, inbox_ids: Sequence[int], carried: Mapping[int, str]
-) -> dict[int, ItemMessage]:
-    """Messages of claimed items by inbox id.
+def read_messages(connection: Connection, inbox_ids: Sequence[int], carried: Mapping[int, str]) -> dict[int, str]:
+    """Messages of claimed items by inbox id, as JSON.
 
     carried: messages that came with the task. One is used only if it is to the letter what the inbox holds: the
     inbox is the truth, whatever an old task message says.
     """
-    rows = connection.execute(
-        _SQL["read_messages"],
-        {
-            "inbox_ids": list(inbox_ids),
-            "digests": [digest(carried[inbox_id]) if inbox_id in carried else None for inbox_id in inbox_ids],
-        },
-    ).fetchall()
-    return {
-        inbox_id: ItemMessage(inbox_id, carried[inbox_id] if message is None else message, found)
-        for inbox_id, message, found in rows
-    }
+
+    def parameters(wanted: Sequence[int]) -> dict[str, Any]:
+        digests = [digest(carried[inbox_id]) if inbox_id in carried else None for inbox_id in wanted]
+        return {"inbox_ids": list(wanted), "digests": digests}
+
+    rows = _read_items(connection, "read_messages", inbox_ids, parameters)
+    return {inbox_id: carried[inbox_id] if message is None else message for inbox_id, message in rows}
 
 
-def move(connection: Connection, step: Step, moves: Sequence[Move]) -> None:
-    """Move claimed items out of `step`, and enter the finished ones into the ledger.
+def read_heads(connection: Connection, inbox_ids: Sequence[int], whole_kinds: Collection[str]) -> dict[int, ItemHead]:
+    """What is to be known of claimed items, by inbox id. whole_kinds: of which the whole message is read."""
+    kinds = sorted(whole_kinds)
+    rows = _read_items(connection, "read_heads", inbox_ids, lambda wanted: {"inbox_ids": list(wanted), "kinds": kinds})
+    return {inbox_id: ItemHead(*rest) for inbox_id, *rest in rows}
 
-    Raises StaleClaimError if one of them is no longer in `step`.
+
+def _read_items(
+    connection: Connection,
+    query: str,
+    inbox_ids: Sequence[int],
+    parameters: Callable[[Sequence[int]], Mapping[str, Any]],
+) -> list[tuple[Any, ...]]:
+    """Rows that begin with the inbox id; found by the moment of their accepting, which tells the partition."""
+    rows = connection.execute(_SQL[query], parameters(inbox_ids)).fetchall()
+    if len(rows) < len(inbox_ids):
+        missing = list(set(inbox_ids).difference(row[0] for row in rows))
+        connection.execute(_SQL["agree_on_times"], {"inbox_ids": missing})
+        rows += connection.execute(_SQL[query], parameters(missing)).fetchall()
+    return rows
+
+
+def move(
+    connection: Connection, step: Step, moves: Sequence[Move], batch_id: int | None = None, seconds: float = 0.0
+) -> None:
+    """Move claimed items out of `step`, enter the finished ones into the ledger, and end the batch.
+
+    batch_id: as it was written down. seconds: that it took. Raises StaleClaimError if an item is no longer in `step`.
     """
-    cursor = connection.execute(
+    row = connection.execute(
         _SQL["move_items"],
         {
             "step": step,
@@ -323,20 +353,13 @@ def move(connection: Connection, step: Step, moves: Sequence[Move]) -> None:
             "found": [move.found for move in moves],
             "card_ids": [move.card_id for move in moves],
             "dialog_ids": [move.dialog_id for move in moves],
+            "batch_id": batch_id,
+            "seconds": seconds,
         },
-    )
-    if cursor.rowcount != len(moves):
-        raise StaleClaimError(f"{len(moves) - cursor.rowcount} of {len(moves)} items have left {step}")
-    ledger.enter(
-        connection,
-        {outcome: sum(move.stage == outcome for move in moves) for outcome in (DONE, IGNORED)},
-    )
-
-
-def stage_after(step: Step) -> str:
-    """The stage of an item that has gone through `step`."""
-    following = next_step(step)
-    return following.value if following else DONE
+    ).fetchone()
+    moved = row[0] if row else 0
+    if moved != len(moves):
+        raise StaleClaimError(f"{len(moves) - moved} of {len(moves)} items have left {step}")
 
 
 def oldest_due(connection: Connection) -> dict[Step, float]:

@@ -1,5 +1,6 @@
 """Retention: what is deleted because it is old, in short commits; the clock goes on while there is more.
 
+Row by row to the day, and months of the history as whole partitions: see `partition_retention`.
 The ledger balances throughout: it has counted finished items already, and counts a dead letter that goes as discarded.
 """
 
@@ -10,6 +11,7 @@ from typing import Any
 from crm_store import ledger, replays
 from crm_store.database import Connection
 from crm_store.inbox import DEAD
+from crm_store.partition_retention import PartitionRetention
 from crm_store.queries import Queries
 
 _SQL = Queries("retention")
@@ -41,7 +43,13 @@ class Retention:
         self._options = options
         self._round: Iterator[str] | None = None
         self._connection: Connection | None = None
+        self._partitions = PartitionRetention(lambda: self._here)
         self.deleted: dict[str, int] = {}
+
+    @property
+    def dropped(self) -> list[str]:
+        """Partitions that the round has dropped so far."""
+        return self._partitions.dropped
 
     def part(self, connection: Connection) -> bool:
         """Delete some rows in the caller's transaction. Returns whether the round goes on.
@@ -50,6 +58,7 @@ class Retention:
         """
         if self._round is None:
             self.deleted = {}
+            self._partitions = PartitionRetention(lambda: self._here)
             self._round = self._parts()
         self._connection = connection
         try:
@@ -85,6 +94,8 @@ class Retention:
         while after is not None:
             after, deleted, _ = self._row("forget_items", days=days, after=after, limit=ITEMS_AT_ONCE)
             yield self._count("inbox", deleted)
+        for _ in self._partitions.inbox(days):
+            yield self._count("inbox", 0)
 
     def _dead_letters(self, days: int) -> Iterator[str]:
         deleted = ITEMS_AT_ONCE
@@ -101,6 +112,8 @@ class Retention:
             yield self._count("dead_letters", deleted)
 
     def _messages(self, days: int) -> Iterator[str]:
+        for dropped in self._partitions.messages(days):
+            yield self._count("messages", dropped)
         after: int | None = 0
         while after is not None:
             limits = {"chats": CHATS_AT_ONCE, "each": MESSAGES_OF_CHAT}

@@ -40,7 +40,10 @@ class BacklogFullError(DatabaseAwayError):
 
 @dataclass(frozen=True, slots=True)
 class AcceptOptions:
-    """window: seconds for which a commit collects requests. limit: items of one commit. backlog: items waiting."""
+    """window: seconds for which a commit collects requests, unless the last one had but a single one and none waits.
+
+    limit: items of one commit. backlog: items waiting.
+    """
 
     window: float = 0.004
     limit: int = 500
@@ -69,6 +72,7 @@ class Acceptor:
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._waiting = 0
         self._waiting_bytes = 0
+        self._crowded = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="acceptor", daemon=True)
 
@@ -115,7 +119,7 @@ class Acceptor:
         if first is None:
             return [], True
         group, size, weight = [first], len(first.items), _weight(first)
-        if self._queue.qsize() < self._options.limit:
+        if self._crowded and self._queue.qsize() < self._options.limit:
             time.sleep(self._options.window)
         while size < self._options.limit and weight < GROUP_BYTES:
             try:
@@ -127,6 +131,7 @@ class Acceptor:
             group.append(request)
             size += len(request.items)
             weight += _weight(request)
+        self._crowded = len(group) > 1
         return group, False
 
     def _commit(self, group: Sequence[_Request]) -> None:

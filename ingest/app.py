@@ -6,12 +6,13 @@ Retry-After when PostgreSQL is away: the provider comes again. Nothing else is a
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl
 
+import orjson
 import structlog
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crm_store.errors import DatabaseAwayError
 from crm_store.secrets import SecretBox
@@ -35,6 +36,10 @@ RETRY_AFTER = "5"
 
 LARGE_BODY = 64 * 1024
 """Bytes from which a body is parsed beside the event loop."""
+
+PATH = "/webhooks/"
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 
 _CORS = {
     "access-control-allow-origin": "*",
@@ -62,8 +67,12 @@ class WebhookOptions:
     public_url: str = ""
 
 
+class ClientDisconnectedError(Exception):
+    """Whoever called has gone before the whole body was here; nobody is left to be answered."""
+
+
 class WebhookEndpoint:
-    """`/webhooks/{channel key}`."""
+    """`/webhooks/{channel key}`, as plain ASGI: what a framework does for each request costs more than our own work."""
 
     def __init__(
         self, directory: ChannelDirectory, acceptor: Acceptor, box: SecretBox, options: WebhookOptions
@@ -73,66 +82,74 @@ class WebhookEndpoint:
         self._box = box
         self._options = options
 
-    async def answer(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one webhook call."""
         try:
-            return await self._process(request)
+            reply = await self.answer(scope, receive)
+        except ClientDisconnectedError:
+            return
+        body = reply.body.encode()
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (reply.headers or {}).items()]
+        if reply.status != 204:
+            headers.append((b"content-type", reply.content_type.encode("latin-1")))
+            headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def answer(self, scope: Scope, receive: Receive) -> Reply:
+        """What is to be answered, once all is committed. Raises ClientDisconnectedError."""
+        try:
+            return await self._process(scope, receive)
         except RefusedError as refused:
             headers = {"retry-after": RETRY_AFTER} if refused.status == 503 else {}
             return _problem(refused.status, refused.reason, refused.detail, headers)
         except DatabaseAwayError as error:
             return _problem(503, error.reason, "try again later", {"retry-after": RETRY_AFTER})
-        except ClientDisconnect:
-            return Response(status_code=400)
+        except ClientDisconnectedError:
+            raise
         except Exception:
             # Not accepted, so nothing is lost if the provider comes again.
             log.exception("webhook_failed")
             return _problem(503, "internal", "try again later", {"retry-after": RETRY_AFTER})
 
-    async def _process(self, request: Request) -> Response:
-        key = request.path_params["key"]
-        channel = await self._directory.find(key)
+    async def _process(self, scope: Scope, receive: Receive) -> Reply:
+        channel = await self._directory.find(scope["path"].removeprefix(PATH))
         if channel is None:
             raise RefusedError(404, "unknown_channel", "no channel has this key; see `channels` of your desk")
+        if scope["method"] not in _METHODS:
+            raise RefusedError(405, "method", "send webhooks by POST")
         if channel.unreadable:
             log.error("channel_secrets_unreadable", channel=channel.key)
             raise RefusedError(503, "secret_key", "this channel cannot be verified now; try again later")
         adapter = _adapter(channel)
-        if request.method == "OPTIONS" and adapter.from_browsers:
-            return Response(status_code=204, headers=_CORS)
-        webhook = await self._read(request, min(self._options.body_limit, adapter.body_limit))
+        if scope["method"] == "OPTIONS" and adapter.from_browsers:
+            return Reply(204, headers=_CORS)
+        webhook = await self._read(scope, receive, min(self._options.body_limit, adapter.body_limit))
         reply = _checked_handshake(adapter, webhook, channel)
         if reply is None:
             reply = await self._take(adapter, webhook, channel)
-        return _respond(reply, _CORS if adapter.from_browsers else {})
+        return replace(reply, headers={**_CORS, **(reply.headers or {})}) if adapter.from_browsers else reply
 
-    async def _read(self, request: Request, limit: int) -> WebhookRequest:
-        headers = {name.lower(): value for name, value in request.headers.items()}
+    async def _read(self, scope: Scope, receive: Receive, limit: int) -> WebhookRequest:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if headers.get("content-encoding", "identity") != "identity":
             raise RefusedError(415, "content_encoding", "send the body uncompressed")
-        too_large = RefusedError(413, "too_large", f"a body may have {limit} bytes")
         declared = headers.get("content-length", "0")
         if declared.isdecimal() and int(declared) > limit:
-            raise too_large
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise too_large
+            raise _too_large(limit)
+        query = scope["query_string"].decode("latin-1")
         return WebhookRequest(
-            method=request.method,
-            url=self._url(request),
+            method=scope["method"],
+            url=self._url(scope, headers, query),
             headers=headers,
-            query=dict(request.query_params) if request.scope["query_string"] else {},
-            body=bytes(body),
+            query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
+            body=await _body(receive, limit),
             received_at=datetime.now(UTC),
         )
 
-    def _url(self, request: Request) -> str:
-        if not self._options.public_url:
-            return str(request.url)
-        query = f"?{request.url.query}" if request.url.query else ""
-        return f"{self._options.public_url.rstrip('/')}{request.url.path}{query}"
+    def _url(self, scope: Scope, headers: Mapping[str, str], query: str) -> str:
+        place = self._options.public_url.rstrip("/") or f"{scope['scheme']}://{headers.get('host', '')}"
+        return f"{place}{scope['path']}?{query}" if query else f"{place}{scope['path']}"
 
     async def _take(self, adapter: Adapter, webhook: WebhookRequest, channel: Channel) -> Reply:
         if webhook.method != "POST":
@@ -152,6 +169,38 @@ class WebhookEndpoint:
         ]
         await self._acceptor.accept(items)
         return adapter.accepted(webhook, channel)
+
+
+class WebhookMiddleware:
+    """Answers webhooks before the application's routes are looked at."""
+
+    def __init__(self, app: ASGIApp, endpoint: WebhookEndpoint) -> None:
+        self._app = app
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on whatever is no webhook."""
+        if scope["type"] == "http" and scope["path"].startswith(PATH):
+            await self._endpoint(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+async def _body(receive: Receive, limit: int) -> bytes:
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnectedError
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> RefusedError:
+    return RefusedError(413, "too_large", f"a body may have {limit} bytes")
 
 
 def _adapter(channel: Channel) -> Adapter:
@@ -186,20 +235,12 @@ def _check_signature(adapter: Adapter, webhook: WebhookRequest, channel: Channel
         raise RefusedError(401, SignatureError.reason, "the signature could not be checked") from error
 
 
-def _respond(reply: Reply, headers: Mapping[str, str]) -> Response:
-    return Response(
-        reply.body,
-        status_code=reply.status,
-        media_type=reply.content_type,
-        headers={**headers, **(reply.headers or {})},
-    )
-
-
-def _problem(status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse(
-        {"type": f"urn:openchannel:{reason}", "title": reason, "status": status, "detail": detail},
-        status_code=status,
+def _problem(status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None) -> Reply:
+    problem = {"type": f"urn:openchannel:{reason}", "title": reason, "status": status, "detail": detail}
+    return Reply(
+        status,
+        orjson.dumps(problem).decode(),
+        "application/problem+json",
         # Pages of other origins may read why their message was refused.
-        headers={"access-control-allow-origin": "*", **(headers or {})},
-        media_type="application/problem+json",
+        {"access-control-allow-origin": "*", **(headers or {})},
     )

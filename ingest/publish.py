@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -13,6 +14,9 @@ Pending = list[tuple[int, str]]
 
 CARRIED_LIMIT = 16 * 1024
 """Characters of a message up to which it travels with its task; the steps read larger ones from the inbox."""
+
+INTERVAL = 0.02
+"""Seconds between two tasks: what comes meanwhile is one. A task costs a worker what dozens of its messages do."""
 
 Send = Callable[[list[object]], bool]
 """Publish one task with these items; returns whether the broker took it. Must not raise."""
@@ -49,8 +53,10 @@ class Publisher:
             self.dropped += len(pending)
 
     def _run(self) -> None:
+        published_at = time.monotonic() - INTERVAL
         while (batch := self._queue.get()) is not None:
             closing = False
+            time.sleep(max(0.0, published_at + INTERVAL - time.monotonic()))
             while len(batch) < self._limit:  # what came together meanwhile is one task
                 try:
                     following = self._queue.get_nowait()
@@ -60,6 +66,7 @@ class Publisher:
                     closing = True
                     break
                 batch = [*batch, *following]
+            published_at = time.monotonic()
             if not self._send([_carried(item) for item in batch]):
                 self.dropped += len(batch)
             if closing:

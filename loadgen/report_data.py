@@ -8,7 +8,7 @@ PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 100.0)
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Latencies of one kind. at: seconds by percentile, for each of PERCENTILES. curve: (percentile, seconds), rising.
+    """Latencies of one kind. at: seconds by percentile, each of PERCENTILES. curve: (percentile, seconds), rising.
 
     Where count is 0, `at` and `curve` are empty, and mean is 0.
     """

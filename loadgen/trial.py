@@ -145,7 +145,7 @@ def _until_answered(target: Target, sender: Sender, looks: _Looks) -> None:
 
 def _is_waiting(sender: Sender) -> bool:
     """Whether the next message is not due yet."""
-    last = max(sender.due or (0.0,))
+    last = sender.due[-1] if sender.due else 0.0
     return not sender.began or time.time() - sender.began < last
 
 

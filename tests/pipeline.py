@@ -83,7 +83,7 @@ class Desk:
 
     def __init__(self, database_url: str) -> None:
         self.url = database_url
-        self.options = DatabaseOptions(database_url, "test")
+        self.options = DatabaseOptions(database_url, "test", by_index=True)
         self.session = Session(self.options)
         self.channels: dict[str, Channel] = {}
         self._workers: list[Worker] = []

@@ -17,7 +17,7 @@ from ingest.items import as_item, kept_headers, unread
 from tests.pipeline import BOX, Desk, RecordingHints, Worker, drain, text_message
 from tests.webhooks import message as webhook_message
 from worker.handlers import HANDLERS
-from worker.messages import read_items
+from worker.messages import read_texts
 from worker.replaying import Replaying
 from worker.runner import Carried, Limits, Outcome
 
@@ -38,8 +38,8 @@ class Broken:
     def __call__(self, connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
         self.seen.append(len(items))
         outcome = HANDLERS[self.step](connection, items, carried)
-        said = read_items(connection, items, {}).values()
-        if not self.mended and any(POISON in one.message.text for one in said):
+        said = read_texts(connection, items, {}).values()
+        if not self.mended and any(POISON in one.text for one in said):
             raise KeyError("missing")
         return outcome
 

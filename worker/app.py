@@ -1,21 +1,29 @@
-"""The Celery app, with the settings that hold on Redis.
+"""The Celery app, with the settings that hold on Redis and on RabbitMQ.
 
 On Redis a task message may be lost, doubled or late whatever is set here. Nothing depends on it: task messages are
 hints, and PostgreSQL decides. So there are no ETAs, no countdowns, no retries and no results.
 """
 
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
 from celery import Celery
 from kombu.entity import Queue
 
 from config.topology import TASK_QUEUES, Step
+from worker import rabbitmq
+from worker.sentinel import split_sentinel_url
 
 
 def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
-    """The app of one process; connects at first use. visibility_timeout: seconds."""
+    """The app of one process; connects at first use. visibility_timeout: seconds, on Redis. Raises SentinelUrlError."""
+    broker_url, sentinel_options = split_sentinel_url(broker_url)
+    on_rabbitmq = rabbitmq.is_rabbitmq(broker_url)
     app = Celery("openchannel", broker=broker_url, set_as_current=False)
     app.conf.update(
         # The default (anonymous) exchange: with a declared one, publishing after FLUSHALL goes nowhere.
-        task_queues=[Queue(name) for name in TASK_QUEUES],  # type: ignore[no-untyped-call]
+        task_queues=[_task_queue(name, rabbitmq.QUORUM_QUEUE if on_rabbitmq else None) for name in TASK_QUEUES],
         task_default_queue=Step.CRM_LOOKUP.value,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -30,19 +38,34 @@ def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=5,
-        broker_transport_options={
-            "visibility_timeout": visibility_timeout,
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
-            "unacked_mutex_expire": 30,
-            "priority_steps": [0],
-            "health_check_interval": 10,
-            "socket_timeout": 5,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "body_encoding": "utf-8",
-        },
+        broker_transport_options=(
+            rabbitmq.transport_options(broker_url)
+            if on_rabbitmq
+            else {**_redis_options(visibility_timeout), **sentinel_options}
+        ),
         accept_content=["json"],
         task_serializer="json",
     )
+    if urlsplit(broker_url).scheme == rabbitmq.TLS_SCHEME:
+        # Else anybody's certificate would do, as long as some authority has signed it. None: the name in the URL.
+        app.conf.broker_use_ssl = {"server_hostname": None}
     return app
+
+
+def _task_queue(name: str, arguments: Mapping[str, str] | None) -> Queue:
+    return Queue(name, queue_arguments=arguments)  # type: ignore[no-untyped-call]
+
+
+def _redis_options(visibility_timeout: float) -> dict[str, Any]:
+    return {
+        "visibility_timeout": visibility_timeout,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "unacked_mutex_expire": 30,
+        "priority_steps": [0],
+        "health_check_interval": 10,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "body_encoding": "utf-8",
+    }

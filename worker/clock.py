@@ -2,7 +2,7 @@
 
 The sweeper hints what does not move: it makes up for every lost task message, also when Redis was wiped. Timers
 are rows; those that are due are hinted too. Who is there (D6). What persons are to be told. Compaction of ledger and
-costs, and retention.
+costs. Partitions ahead of time, and retention.
 """
 
 import os
@@ -16,9 +16,9 @@ from uuid import uuid4
 import structlog
 
 from config.topology import INBOX_STEPS, Step
-from crm_store import brakes, clocks, costs, deaths, idempotency, inbox, ledger, outbox, receipts, timers
+from crm_store import brakes, clocks, costs, deaths, idempotency, inbox, ledger, outbox, partitions, receipts, timers
 from crm_store.database import Connection, Session
-from crm_store.errors import DatabaseAwayError
+from crm_store.errors import BusyError, DatabaseAwayError
 from crm_store.retention import Retention, RetentionOptions
 from worker.alert_watch import AlertThresholds, look_at_letters
 from worker.hints import Hints
@@ -36,6 +36,10 @@ WATCH_INTERVAL = 5.0
 
 LETTERS_INTERVAL = 5.0
 """Seconds after which it is looked what has died."""
+
+PARTITIONS_INTERVAL = 3600.0
+PARTITIONS_AGAIN = 60.0
+"""Seconds after which a partition is tried again to be made, if others had the table."""
 
 RETENTION_INTERVAL = 3600.0
 KEYS_AT_ONCE = 10_000
@@ -80,6 +84,7 @@ class Clock:
         self._next_letters = time.monotonic()
         self._next_forgotten = time.monotonic()
         self._next_acts_forgotten = time.monotonic()
+        self._next_partitions = time.monotonic()
         self._retention = Retention(options.retention)
         self._next_retention = time.monotonic()
 
@@ -102,6 +107,7 @@ class Clock:
             self._next_fold = self._when_due(self._next_fold, self._fold)
             self._next_forgotten = self._when_due(self._next_forgotten, self._forget)
             self._next_acts_forgotten = self._when_due(self._next_acts_forgotten, self._forget_acts)
+            self._next_partitions = self._for_a_while(self._next_partitions, self._make_partition)
             self._next_retention = self._for_a_while(self._next_retention, self._delete_old)
             for look in self._besides:  # last: what runs into a time limit there ends the tick
                 look()
@@ -176,11 +182,24 @@ class Clock:
         forgotten = idempotency.forget(connection, ACT_KEY_HOURS, KEYS_AT_ONCE)
         return 0.0 if forgotten == KEYS_AT_ONCE else RETENTION_INTERVAL
 
+    def _make_partition(self, connection: Connection) -> float:
+        """The next one that is missing; each in a commit of its own, because it locks."""
+        try:
+            for kind in (partitions.INBOX, partitions.MESSAGES):
+                if partitions.take_turn(connection) and (name := partitions.make_next(connection, kind)):
+                    log.info("partition_made", partition=name)
+                    return 0.0
+        except BusyError:
+            return PARTITIONS_AGAIN
+        except partitions.NotOwnerError as error:
+            log.warning("partition_not_made", error=error)
+        return PARTITIONS_INTERVAL
+
     def _delete_old(self, connection: Connection) -> float:
         """A part at a time; the next one follows at once for a while, then at the next tick."""
         if self._retention.part(connection):
             return 0.0
-        log.info("retention_done", **self._retention.deleted)
+        log.info("retention_done", **self._retention.deleted, dropped=self._retention.dropped)
         return RETENTION_INTERVAL
 
     def _for_a_while(self, due: float, work: Callable[[Connection], float]) -> float:

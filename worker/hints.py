@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from amqp.exceptions import ChannelError
+from amqp.exceptions import ChannelError, NotFound
 from celery import Celery
 
 from config.topology import Step
+from worker.rabbitmq import impatient
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +32,11 @@ class Hints:
         if time.monotonic() < self._away_until:
             return False
         try:
-            self._app.send_task(step.value, args=(list(items), tries), queue=step.value, retry=False)
+            with self._app.producer_pool.acquire(block=True) as producer, impatient(producer.connection):
+                # argsrepr: otherwise Celery writes what customers said a second time, into the headers.
+                self._app.send_task(
+                    step.value, (list(items), tries), queue=step.value, retry=False, producer=producer, argsrepr=""
+                )
         except Exception as error:  # noqa: BLE001  transports raise their own errors; after a commit none matters
             self._away_until = time.monotonic() + _PAUSE_AFTER_FAILURE
             log.warning("hint_not_published", step=step.value, error=error)
@@ -46,16 +51,25 @@ class Hints:
     def depths(self, steps: Sequence[Step]) -> dict[Step, int]:
         """Messages in the task queues; nothing if the broker is away."""
         try:
-            with self._app.pool.acquire(block=True) as connection:
-                channel = connection.default_channel
-                return {step: _depth(channel, step.value) for step in steps}
+            with self._app.pool.acquire(block=True) as connection, impatient(connection):
+                depth = _depth_on_rabbitmq if connection.transport.driver_type == "amqp" else _depth
+                return {step: depth(connection, step.value) for step in steps}
         except Exception as error:  # noqa: BLE001  as above
             log.warning("task_queues_not_read", error=error)
             return {}
 
 
-def _depth(channel: Any, queue: str) -> int:
+def _depth(connection: Any, queue: str) -> int:
     try:
-        return int(channel.queue_declare(queue=queue, passive=True).message_count)
+        return int(connection.default_channel.queue_declare(queue=queue, passive=True).message_count)
     except ChannelError:  # an empty queue does not exist on Redis
         return 0
+
+
+def _depth_on_rabbitmq(connection: Any, queue: str) -> int:
+    # A queue that is not there, because nobody has begun to work, costs the channel on which it was asked for.
+    with connection.channel() as channel:
+        try:
+            return int(channel.queue_declare(queue=queue, passive=True).message_count)
+        except NotFound:
+            return 0

@@ -1,4 +1,4 @@
-"""Messages of claimed items, as the steps read them."""
+"""Messages of claimed items, as the steps read them: our own JSON, which was checked before it was accepted."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,29 +10,33 @@ from crm_store import inbox
 from crm_store.database import Connection
 from crm_store.inbox import ClaimedItem
 from tracker.identifiers import Identifier
-from tracker.messages import InboundMessage
+from tracker.messages import CUSTOMER_KINDS
 
 
 @dataclass(frozen=True, slots=True)
-class ItemMessage:
-    """What an item says, and the identifiers that crm_lookup found in it."""
+class SaidText:
+    """What identifies a customer in a message. from_customer, forwarded, identifiers: as in InboundMessage."""
 
-    message: InboundMessage
+    from_customer: bool
+    forwarded: bool
+    text: str
     identifiers: tuple[Identifier, ...]
 
 
-def read_items(
-    connection: Connection, items: Sequence[ClaimedItem], carried: Mapping[int, str]
-) -> dict[int, ItemMessage]:
-    """Messages by inbox id; those that the task carried unchanged are not read again."""
-    rows = inbox.read_messages(connection, [item.inbox_id for item in items], carried)
-    return {
-        inbox_id: ItemMessage(
-            InboundMessage.model_validate_json(row.message),
-            load_identifiers(row.found) if row.found else (),
-        )
-        for inbox_id, row in rows.items()
-    }
+def read_texts(connection: Connection, items: Sequence[ClaimedItem], carried: Mapping[int, str]) -> dict[int, SaidText]:
+    """By inbox id; what the task carried unchanged is not read again."""
+    messages = inbox.read_messages(connection, [item.inbox_id for item in items], carried)
+    return {inbox_id: _load_text(message) for inbox_id, message in messages.items()}
+
+
+def _load_text(message: str) -> SaidText:
+    said = orjson.loads(message)
+    return SaidText(
+        from_customer=said["kind"] in CUSTOMER_KINDS,
+        forwarded=said.get("forwarded", False),
+        text=said.get("text", ""),
+        identifiers=_identifiers(said.get("identifiers", ())),
+    )
 
 
 def dump_identifiers(identifiers: Iterable[Identifier]) -> list[dict[str, Any]]:
@@ -42,4 +46,8 @@ def dump_identifiers(identifiers: Iterable[Identifier]) -> list[dict[str, Any]]:
 
 def load_identifiers(found: str) -> tuple[Identifier, ...]:
     """Identifiers that crm_lookup found, from its JSON."""
-    return tuple(Identifier.model_validate(given) for given in orjson.loads(found)["identifiers"])
+    return _identifiers(orjson.loads(found)["identifiers"])
+
+
+def _identifiers(given: Iterable[Any]) -> tuple[Identifier, ...]:
+    return tuple([Identifier.model_validate(one) for one in given])

@@ -15,6 +15,7 @@ from celery.platforms import SecurityWarning
 from config.topology import STEPS_OF_ROLE, Step, WorkerRole
 from crm_store.database import DatabaseOptions, Session
 from crm_store.secrets import SecretBox
+from worker.consumer import HintConsumer
 from worker.delivery import Delivery
 from worker.handlers import BESIDES, HANDLERS
 from worker.hints import Hints
@@ -68,6 +69,7 @@ def run_worker(
         app=app,
         hostname=f"openchannel@{name}",
         pool_cls="solo",
+        consumer_cls=HintConsumer,
         concurrency=1,
         queues=[step.value for step in steps],
         without_gossip=True,

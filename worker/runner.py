@@ -15,8 +15,8 @@ from datetime import datetime
 
 import structlog
 
-from config.topology import Step, next_step
-from crm_store import brakes, costs, failures, inbox
+from config.topology import Step, steps_after
+from crm_store import brakes, failures, inbox
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
 from crm_store.inbox import ClaimedItem, Move
@@ -183,9 +183,7 @@ class StepRunner:
                 if batch.items:
                     batch_id = self._begin(batch.items)
                     outcome = self._handler(connection, batch.items, carried)
-                    inbox.move(connection, self._step, outcome.moves)
-                    costs.enter(connection, self._step, len(batch.items), time.perf_counter() - began)
-                    failures.end_batch(connection, batch_id)
+                    inbox.move(connection, self._step, outcome.moves, batch_id, time.perf_counter() - began)
         except CrashedBeforeError:
             self._settle()
             return _Tried(more=True)
@@ -238,8 +236,7 @@ class StepRunner:
             self._known_connection = connection
 
     def _hint_next(self, outcome: Outcome) -> None:
-        following = next_step(self._step)
-        if following is not None:
+        for following in steps_after(self._step):
             moved = [move.inbox_id for move in outcome.moves if move.stage == following.value]
             if moved:
                 self._hints.publish(following, moved)

@@ -1,10 +1,8 @@
 """The naive chain and the loop: the same plain schema, on the same servers as ours."""
 
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 import psycopg
 
 from bench import desk
-from bench.sides.side import Questions, Running, Side
+from bench.sides.side import Questions, Running, Side, answers
 from runtime.child import Child
 from runtime.machine import Machine
 from runtime.ports import free_port
@@ -38,9 +36,7 @@ _BY_ARRIVAL = replace(QUESTIONS, history="SELECT chat_id, text FROM history ORDE
 """The chain works on two messages of a chat at a time, so its history is shown in the order of arrival."""
 
 
-def _side(
-    package: str, workers: Sequence[tuple[str, Sequence[str]]], questions: Questions
-) -> Callable[[Path, int], AbstractContextManager[Running]]:
+def _side(name: str, title: str, workers: Sequence[tuple[str, Sequence[str]]], questions: Questions) -> Side:
     @contextmanager
     def running(folder: Path, seed: int) -> Iterator[Running]:
         with Machine(folder, None, None) as machine:
@@ -52,14 +48,14 @@ def _side(
                 "BENCH_PORT": str(port),
                 "BENCH_SEED": str(seed),
             }
-            web = [sys.executable, "-m", f"bench.{package}.web"]
+            web = [sys.executable, "-m", f"bench.{name}.web"]
             url = f"http://127.0.0.1:{port}"
-            machine.supervisor.start(Child("web", web, env=environment, ready=lambda: _answers(f"{url}/healthz")))
+            machine.supervisor.start(Child("web", web, env=environment, ready=lambda: answers(f"{url}/healthz")))
             for child, command in workers:
                 machine.supervisor.start(Child(child, [sys.executable, "-m", *command], env=environment))
-            yield Running(url, machine.database_url, machine.broker_url, machine.supervisor, questions)
+            yield Running(name, url, machine.database_url, machine.broker_url, machine.supervisor, questions)
 
-    return running
+    return Side(name, title, running)
 
 
 def _set_up(database_url: str) -> None:
@@ -71,23 +67,12 @@ def _set_up(database_url: str) -> None:
         )
 
 
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310  our own http URL
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
 _CELERY = ("celery", "-A", "bench.naive.tasks", "worker", "--concurrency", str(WORKERS))
 
-NAIVE = Side(
-    "naive",
-    "naive Celery chain",
-    _side("naive", [("worker", _CELERY)], _BY_ARRIVAL),
-)
-LOOP = Side(
+NAIVE = _side("naive", "naive Celery chain", [("worker", _CELERY)], _BY_ARRIVAL)
+LOOP = _side(
     "loop",
     "loop without a queue",
-    _side("loop", [(f"worker-{n}", ("bench.loop.worker",)) for n in range(1, WORKERS + 1)], QUESTIONS),
+    [(f"worker-{n}", ("bench.loop.worker",)) for n in range(1, WORKERS + 1)],
+    QUESTIONS,
 )

@@ -1,6 +1,8 @@
 """What a running side is: where to send, its processes, whether it is done, and what it has made."""
 
 import time
+import urllib.error
+import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -39,8 +41,9 @@ class Questions:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A side that is up. tick: called often; keeps its operators' heartbeats going."""
+    """A side that is up. name: its side's. tick: called often; keeps its operators' heartbeats going."""
 
+    name: str
     url: str
     database_url: str
     broker_url: str | None
@@ -117,6 +120,15 @@ class Side:
     name: str
     title: str
     start: Callable[[Path, int], AbstractContextManager[Running]]
+
+
+def answers(url: str) -> bool:
+    """Whether something answers 200 there."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310  our own http URL
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 def _grouped(rows: Iterable[tuple[Any, Any]]) -> defaultdict[Any, list[Any]]:

@@ -1,4 +1,4 @@
-"""Redis or Valkey: is it there, is it set as it should be, does anybody consume."""
+"""The broker: is it there, is it set as it should be, does anybody consume."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -7,11 +7,15 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import redis
+from amqp.exceptions import AMQPError
+from kombu.exceptions import KombuError
 
 from cli.diagnosis.findings import Finding, broken, ok, warning
+from cli.diagnosis.rabbitmq import look_at_rabbitmq
 from config.topology import Step
 from worker.app import make_app
 from worker.hints import Hints
+from worker.rabbitmq import is_rabbitmq
 
 OLDEST_VERSION = (6, 2)
 PATIENCE = 3.0
@@ -34,6 +38,8 @@ class BrokerSeen:
 
 def look_at_broker(url: str, visibility_timeout: float, statement_timeout: float) -> BrokerSeen:
     """Everything that the broker tells. Times in seconds."""
+    if is_rabbitmq(url):
+        return _look_at_rabbitmq(url)
     findings = list(_visibility(visibility_timeout, statement_timeout))
     is_redis = urlsplit(url).scheme in ("redis", "rediss")
     consumers = None
@@ -50,15 +56,27 @@ def look_at_broker(url: str, visibility_timeout: float, statement_timeout: float
         return BrokerSeen((*findings, _away("the task queues cannot be read")))
     if not is_redis:
         findings.append(ok("broker", "the broker answers"))
-    queued = ", ".join(f"{step} {depth}" for step, depth in depths.items() if depth) or "nothing is queued"
-    return BrokerSeen((*findings, ok("task_queues", queued)), depths, consumers)
+    return BrokerSeen((*findings, _queued(depths)), depths, consumers)
+
+
+def _look_at_rabbitmq(url: str) -> BrokerSeen:
+    try:
+        seen = look_at_rabbitmq(url)
+    except (AMQPError, KombuError, OSError) as error:
+        return BrokerSeen((_away(type(error).__name__),))
+    return BrokerSeen((*seen.findings, _queued(seen.depths)), seen.depths, seen.consumers > 0)
+
+
+def _queued(depths: Mapping[Step, int]) -> Finding:
+    queued = ", ".join(f"{step} {depth}" for step, depth in depths.items() if depth)
+    return ok("task_queues", queued or "nothing is queued")
 
 
 def _away(why: str) -> Finding:
     return broken(
         "broker",
         f"the broker cannot be reached: {why}",
-        "start Redis or Valkey, or mend OPENCHANNEL_BROKER__URL; what is accepted meanwhile goes on by itself",
+        "start the broker, or mend OPENCHANNEL_BROKER__URL; what is accepted meanwhile goes on by itself",
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cli.diagnosis.findings import Finding, broken, ok, warning
 from config.topology import Step
-from crm_store import brakes, clocks, diagnosis, inbox, ledger, outbox
+from crm_store import brakes, clocks, diagnosis, inbox, ledger, outbox, partitions
 from crm_store.brakes import Brake
 from crm_store.database import Connection, DatabaseOptions
 from crm_store.diagnosis import Server
@@ -16,6 +16,9 @@ OLDEST_VERSION = 150000
 SLOW = 10.0
 STUCK = 60.0
 """Seconds for which the oldest due item of a step may have waited before it is a warning, and before it is broken."""
+
+DAYS_AHEAD = 14
+"""For so long there should be partitions; the clock makes them for four weeks and more."""
 
 CONNECTIONS_USED = 0.8
 DISK_FREE = 0.1
@@ -105,6 +108,7 @@ def look_at_work(
     else:
         yield ok("dead_letters", "there is no dead letter")
     yield from _unsent(diagnosis.unsent(connection))
+    yield _partitions(connection)
 
 
 def _clocks(connection: Connection) -> Finding:
@@ -115,6 +119,19 @@ def _clocks(connection: Connection) -> Finding:
         "clock",
         "no clock runs: lost hints are not made up for, and waiting dialogs are not tried again",
         "start `openchannel clock`",
+    )
+
+
+def _partitions(connection: Connection) -> Finding:
+    ahead = {
+        kind.table: partitions.days_ahead(connection, kind.table) for kind in (partitions.INBOX, partitions.MESSAGES)
+    }
+    if all(days >= DAYS_AHEAD for days in ahead.values()):
+        return ok("partitions", f"there are partitions for the next {min(ahead.values())} days")
+    return warning(
+        "partitions",
+        "no partitions are made: " + ", ".join(f"those of {table} end in {days} days" for table, days in ahead.items()),
+        "look at the clock's logs for `partition_not_made`: its role has to own the tables; no message is lost",
     )
 
 

@@ -12,20 +12,31 @@ FROM unnest(
     %(name_inbox_ids)s::bigint[], %(created_ats)s::timestamptz[], %(matched)s::boolean[]
 ) AS given (id, name, open_channel_id, chat_id, name_inbox_id, created_at, matched)
 
+-- name: provisional
+SELECT id FROM cards WHERE id = ANY(%(card_ids)s) AND type = 'provisional'
+
+-- name: with_provisional
+-- Of cards, those whose live card is provisional.
+SELECT cards.id
+FROM unnest(%(card_ids)s::bigint[]) AS given (id)
+JOIN cards ON cards.id = given.id
+JOIN cards AS live ON live.id = coalesce(cards.live_id, cards.id)
+WHERE live.type = 'provisional'
+
 -- name: details
 -- What decides about creation (C1-C3): of live cards, with what stands on those that were merged into them.
-SELECT
-    live.id, live.type::text,
-    coalesce(
-        nullif(live.name, ''), (SELECT name FROM cards WHERE live_id = live.id AND name <> '' ORDER BY id LIMIT 1), ''
-    ),
-    EXISTS (SELECT FROM card_identifiers WHERE card_id IN (
-        SELECT live.id UNION ALL SELECT id FROM cards WHERE live_id = live.id
-    ) AND kind = 'phone'),
-    EXISTS (SELECT FROM card_identifiers WHERE card_id IN (
-        SELECT live.id UNION ALL SELECT id FROM cards WHERE live_id = live.id
-    ) AND kind = 'email')
-FROM cards AS live WHERE live.id = ANY(%(card_ids)s)
+SELECT live.id, live.type::text, coalesce(nullif(live.name, ''), merged.name, ''), given.phone, given.email
+FROM unnest(%(card_ids)s::bigint[]) AS wanted (id)
+JOIN cards AS live ON live.id = wanted.id
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(array_agg(id), '{}') AS ids, (array_agg(name ORDER BY id) FILTER (WHERE name <> ''))[1] AS name
+    FROM cards WHERE live_id = live.id OFFSET 0
+) AS merged
+CROSS JOIN LATERAL (
+    SELECT coalesce(bool_or(kind = 'phone'), false) AS phone, coalesce(bool_or(kind = 'email'), false) AS email
+    FROM card_identifiers WHERE card_id = ANY(live.id || merged.ids) OFFSET 0
+) AS given
 
 -- name: promote
 -- Who accepted the dialog while there was no card yet stays responsible (C4).

@@ -2,12 +2,14 @@
 -- Lock order: the chats themselves are locked by the claim or by the act that calls these.
 
 -- name: contexts
--- A chat with its channel and open channel, the card that it is bound to, and the live one.
+-- A chat with its channel and open channel, the card that it is bound to, and the live one. The settings, which are long,
+-- come with the first chat of each channel alone.
 SELECT
     chats.id, chats.external_id, chats.customer_id, cards.id, coalesce(cards.live_id, cards.id), chats.deal_id,
     chats.last_seq,
     channels.id, channels.kind, channels.name, channels.region,
-    open_channels.id, open_channels.active, open_channels.settings::text
+    open_channels.id, open_channels.active,
+    CASE WHEN row_number() OVER (PARTITION BY channels.id) = 1 THEN open_channels.settings::text END
 FROM unnest(%(chat_ids)s::bigint[]) AS given (id)
 JOIN chats ON chats.id = given.id
 JOIN channels ON channels.id = chats.channel_id
@@ -37,20 +39,23 @@ FROM unnest(%(chat_ids)s::bigint[], %(deal_ids)s::bigint[]) AS given (id, deal_i
 WHERE chats.id = given.id
 
 -- name: append_inbound
--- Received when PostgreSQL accepted it, as our own messages are written by its clock: a card's history of several chats is
--- in the order of this time, and the clocks of web processes may differ.
+-- Received when PostgreSQL accepted it, as our own messages are written by its clock: a card's history of several chats
+-- is in the order of this time, and the clocks of web processes may differ.
 INSERT INTO messages (
     chat_id, seq, direction, kind, text, attachments, external_id, reply_to, referral, inbox_id, sent_at, received_at
 )
 SELECT
-    given.chat_id, seq, 'in', kind, text, attachments, external_id, reply_to, referral, inbox_id, sent_at,
-    item.accepted_at
-FROM unnest(
-    %(chat_ids)s::bigint[], %(seqs)s::bigint[], %(kinds)s::text[], %(texts)s::text[], %(attachments)s::jsonb[],
-    %(external_ids)s::text[], %(reply_tos)s::text[], %(referrals)s::text[], %(inbox_ids)s::bigint[],
-    %(sent_ats)s::timestamptz[]
-) AS given (chat_id, seq, kind, text, attachments, external_id, reply_to, referral, inbox_id, sent_at)
+    item.chat_id, item.chat_seq, 'in', said.kind, coalesce(said.text, ''), said.attachments,
+    coalesce(said.external_id, ''), coalesce(said.reply_to, ''), coalesce(said.referral, ''), item.inbox_id,
+    said.sent_at, item.accepted_at
+FROM unnest(%(inbox_ids)s::bigint[]) AS given (inbox_id)
 JOIN inbox_state AS item USING (inbox_id)
+CROSS JOIN LATERAL (
+    SELECT message FROM inbox WHERE inbox.id = item.inbox_id AND inbox.received_at = item.accepted_at OFFSET 0
+) AS kept
+CROSS JOIN LATERAL jsonb_to_record(kept.message) AS said (
+    kind text, text text, attachments jsonb, external_id text, reply_to text, referral text, sent_at timestamptz
+)
 
 -- name: append_outbound
 INSERT INTO messages (chat_id, seq, direction, kind, text, dialog_id, operator_id, sent_at, received_at)

@@ -3,6 +3,10 @@
 -- name: snapshot
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
 
+-- name: keep_partitions
+-- Before anything is read: what retention moved out of a partition afterwards, this snapshot would see nowhere.
+LOCK TABLE ONLY inbox, ONLY messages IN ACCESS SHARE MODE
+
 -- name: cards
 SELECT to_jsonb(row)::text FROM (
     SELECT

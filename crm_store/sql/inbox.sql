@@ -14,32 +14,39 @@ ON CONFLICT DO NOTHING
 RETURNING channel_id, key_hash
 
 -- name: insert_chats
--- Sorted, as above. An existing chat is not locked.
+-- Sorted, as above. Most are there already: those are found by a look-up, which is far cheaper than a conflict.
 INSERT INTO chats (channel_id, external_id, customer_id, name)
 SELECT DISTINCT ON (channel_id, external_id) channel_id, external_id, customer_id, name
 FROM unnest(%(channel_ids)s::bigint[], %(chats)s::text[], %(customers)s::text[], %(names)s::text[])
     AS given (channel_id, external_id, customer_id, name)
+WHERE NOT EXISTS (
+    SELECT FROM chats WHERE chats.channel_id = given.channel_id AND chats.external_id = given.external_id
+)
 ORDER BY channel_id, external_id
 ON CONFLICT DO NOTHING
 
 -- name: insert_items
--- In the order given: ids follow the order of arrival, also over several processes (one sequence, no cache).
+-- In the order given: ids follow the order of arrival, also over several processes (one sequence, no cache). Received and
+-- accepted at the same moment, PostgreSQL's: by it a step finds the partition of an item.
 WITH numbered AS (
-    SELECT nextval('inbox_id_seq') AS id, given.*
+    SELECT nextval('inbox_id_seq') AS id, moment.received_at, given.*
     FROM (
         SELECT *
         FROM unnest(
-            %(channel_ids)s::bigint[], %(chats)s::text[], %(received_ats)s::timestamptz[], %(messages)s::jsonb[],
-            %(digests)s::bytea[], %(raws)s::bytea[], %(headers)s::jsonb[], %(stages)s::stage[], %(reasons)s::text[]
-        ) WITH ORDINALITY AS given (channel_id, chat, received_at, message, digest, raw, headers, stage, reason, position)
+            %(channel_ids)s::bigint[], %(chats)s::text[], %(messages)s::jsonb[], %(digests)s::bytea[],
+            %(raws)s::bytea[], %(headers)s::jsonb[], %(stages)s::stage[], %(reasons)s::text[]
+        ) WITH ORDINALITY AS given (channel_id, chat, message, digest, raw, headers, stage, reason, position)
         ORDER BY position
     ) AS given
+    CROSS JOIN (SELECT coalesce(%(received_at)s::timestamptz, now())) AS moment (received_at)
 ), kept AS (
     INSERT INTO inbox (id, channel_id, received_at, message, digest, raw, headers)
     SELECT id, channel_id, received_at, message, digest, raw, headers FROM numbered
 ), placed AS (
-    INSERT INTO inbox_state (inbox_id, chat_id, stage, reason, finished_at)
-    SELECT numbered.id, chats.id, numbered.stage, numbered.reason, CASE WHEN numbered.stage >= 'done' THEN now() END
+    INSERT INTO inbox_state (inbox_id, chat_id, stage, reason, accepted_at, finished_at)
+    SELECT
+        numbered.id, chats.id, numbered.stage, numbered.reason, numbered.received_at,
+        CASE WHEN numbered.stage >= 'done' THEN now() END
     FROM numbered
     LEFT JOIN chats ON chats.channel_id = numbered.channel_id AND chats.external_id = numbered.chat
 )
@@ -59,22 +66,26 @@ WITH given AS (
 INSERT INTO dead_letters (inbox_id, channel_id, step, reason, fingerprint, attempts, error, traceback, whole_body)
 SELECT inbox_id, channel_id, step, reason, fingerprint, 1, error, traceback, whole_body FROM given
 
--- name: candidate_chats
--- Chats of the named items, and of those that have waited longest in this step.
-SELECT chat_id FROM inbox_state WHERE inbox_id = ANY(%(named)s) AND stage = %(step)s
-UNION ALL (
-    SELECT chat_id FROM inbox_state
-    WHERE stage = %(step)s AND stage < 'done' AND due_at <= now() - %(waited)s * interval '1 second'
-    ORDER BY due_at
-    LIMIT %(limit)s OFFSET %(offset)s
-)
-
 -- name: lock_chats
--- Those that another worker has are left out.
-SELECT id FROM chats WHERE id = ANY(%(chat_ids)s) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+-- Chats of the named items, and of those that have waited longest in this step. Those that another worker has are left out.
+WITH candidates AS MATERIALIZED (
+    SELECT chat_id FROM inbox_state WHERE inbox_id = ANY(%(named)s) AND stage = %(step)s
+    UNION ALL (
+        SELECT chat_id FROM inbox_state
+        WHERE stage = %(step)s AND stage < 'done' AND due_at <= now() - %(waited)s * interval '1 second'
+        ORDER BY due_at
+        LIMIT %(limit)s OFFSET %(offset)s
+    )
+), locked AS (
+    SELECT id FROM chats WHERE id = ANY(ARRAY(SELECT chat_id FROM candidates))
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT ARRAY(SELECT id FROM locked), count(*), count(DISTINCT chat_id) FROM candidates
 
 -- name: still_here
-SELECT inbox_id FROM inbox_state WHERE inbox_id = ANY(%(inbox_ids)s) AND stage = %(step)s AND due_at <= now()
+-- Which of these another worker has. What stands behind others in a chat of ours goes on with them.
+SELECT inbox_id FROM inbox_state
+WHERE inbox_id = ANY(%(inbox_ids)s) AND stage = %(step)s AND due_at <= now() AND chat_id <> ALL(%(locked)s::bigint[])
 
 -- name: pending_of_chats
 -- What stands in this step or before it, per locked chat, in the chat's order. A statement of its own, after the
@@ -92,12 +103,35 @@ CROSS JOIN LATERAL (
 ORDER BY state.chat_id, state.chat_seq NULLS LAST, state.inbox_id
 
 -- name: read_messages
--- Normalised message of claimed items, unless the task carried the very same text, and what crm_lookup found.
-SELECT
-    inbox.id, CASE WHEN inbox.digest = claimed.digest THEN NULL ELSE inbox.message::text END, state.found::text
+-- Normalised message of claimed items, unless the task carried the very same text. LATERAL: item by item, so that only the
+-- partition is looked into that holds it.
+SELECT item.id, CASE WHEN item.digest = claimed.digest THEN NULL ELSE item.message::text END
 FROM unnest(%(inbox_ids)s::bigint[], %(digests)s::bytea[]) AS claimed (inbox_id, digest)
-JOIN inbox ON inbox.id = claimed.inbox_id
 JOIN inbox_state AS state ON state.inbox_id = claimed.inbox_id
+CROSS JOIN LATERAL (
+    SELECT id, digest, message FROM inbox
+    WHERE inbox.id = state.inbox_id AND inbox.received_at = state.accepted_at OFFSET 0
+) AS item
+
+-- name: read_heads
+-- Who wrote claimed items, and when; the whole message only where it is of one of these kinds.
+SELECT
+    item.id, said.kind, coalesce(said.name, ''), coalesce(said.customer_id, ''), said.received_at, state.found::text,
+    CASE WHEN said.kind = ANY(%(kinds)s) THEN item.message::text END
+FROM unnest(%(inbox_ids)s::bigint[]) AS claimed (inbox_id)
+JOIN inbox_state AS state ON state.inbox_id = claimed.inbox_id
+CROSS JOIN LATERAL (
+    SELECT id, message FROM inbox
+    WHERE inbox.id = state.inbox_id AND inbox.received_at = state.accepted_at OFFSET 0
+) AS item
+CROSS JOIN LATERAL jsonb_to_record(item.message) AS said (
+    kind text, name text, customer_id text, received_at timestamptz
+)
+
+-- name: agree_on_times
+-- What a process of the version before partitions accepted has two times, of different clocks.
+UPDATE inbox_state AS state SET accepted_at = inbox.received_at
+FROM inbox WHERE state.inbox_id = ANY(%(inbox_ids)s) AND inbox.id = state.inbox_id
 
 -- name: defer_items
 -- Items that stand behind one that is retried wait as long as it does, and not at the head of the line.
@@ -106,24 +140,36 @@ FROM unnest(%(inbox_ids)s::bigint[], %(due_ats)s::timestamptz[]) AS given (inbox
 WHERE state.inbox_id = given.inbox_id AND state.stage = %(step)s
 
 -- name: move_items
--- To the next stage, on condition that they still stand in this one: a doubled or late task changes nothing.
-UPDATE inbox_state AS state SET
-    stage = given.stage, due_at = clock_timestamp(), attempts = 0, first_failed_at = NULL, crashes = 0,
-    batch_limit = NULL, reason = given.reason,
-    chat_seq = coalesce(given.chat_seq, state.chat_seq),
-    found = coalesce(given.found, state.found),
-    card_id = coalesce(given.card_id, state.card_id),
-    dialog_id = coalesce(given.dialog_id, state.dialog_id),
-    looked_up_at = CASE WHEN %(step)s = 'crm_lookup' THEN clock_timestamp() ELSE state.looked_up_at END,
-    bound_at = CASE WHEN %(step)s = 'bind_chat' THEN clock_timestamp() ELSE state.bound_at END,
-    carded_at = CASE WHEN %(step)s = 'ensure_card' THEN clock_timestamp() ELSE state.carded_at END,
-    distributed_at = CASE WHEN %(step)s = 'distribute' THEN clock_timestamp() ELSE state.distributed_at END,
-    finished_at = CASE WHEN given.stage >= 'done' THEN clock_timestamp() END
-FROM unnest(
-    %(inbox_ids)s::bigint[], %(stages)s::stage[], %(reasons)s::text[], %(chat_seqs)s::bigint[], %(found)s::jsonb[],
-    %(card_ids)s::bigint[], %(dialog_ids)s::bigint[]
-) AS given (inbox_id, stage, reason, chat_seq, found, card_id, dialog_id)
-WHERE state.inbox_id = given.inbox_id AND state.stage = %(step)s::text::stage
+-- To their next stages, on condition that they still stand in this one: a doubled or late task changes nothing. With it
+-- the batch ends, and what was finished and what it cost is booked.
+WITH moved AS (
+    UPDATE inbox_state AS state SET
+        stage = given.stage, due_at = clock_timestamp(), attempts = 0, first_failed_at = NULL, crashes = 0,
+        batch_limit = NULL, reason = given.reason,
+        chat_seq = coalesce(given.chat_seq, state.chat_seq),
+        found = coalesce(given.found, state.found),
+        card_id = coalesce(given.card_id, state.card_id),
+        dialog_id = coalesce(given.dialog_id, state.dialog_id),
+        looked_up_at = CASE WHEN %(step)s = 'crm_lookup' THEN clock_timestamp() ELSE state.looked_up_at END,
+        bound_at = CASE WHEN %(step)s = 'bind_chat' THEN clock_timestamp() ELSE state.bound_at END,
+        carded_at = CASE WHEN %(step)s = 'ensure_card' THEN clock_timestamp() ELSE state.carded_at END,
+        distributed_at = CASE WHEN %(step)s = 'distribute' THEN clock_timestamp() ELSE state.distributed_at END,
+        finished_at = CASE WHEN given.stage >= 'done' THEN clock_timestamp() END
+    FROM unnest(
+        %(inbox_ids)s::bigint[], %(stages)s::stage[], %(reasons)s::text[], %(chat_seqs)s::bigint[],
+        %(found)s::jsonb[], %(card_ids)s::bigint[], %(dialog_ids)s::bigint[]
+    ) AS given (inbox_id, stage, reason, chat_seq, found, card_id, dialog_id)
+    WHERE state.inbox_id = given.inbox_id AND state.stage = %(step)s::text::stage
+    RETURNING state.stage
+), booked AS (
+    INSERT INTO ledger (outcome, n) SELECT stage, count(*) FROM moved WHERE stage IN ('done', 'ignored') GROUP BY stage
+), costs AS (
+    INSERT INTO step_costs (step, batches, items, seconds)
+    VALUES (%(step)s::text, 1, cardinality(%(inbox_ids)s::bigint[]), %(seconds)s)
+), ended AS (
+    DELETE FROM batches WHERE id = %(batch_id)s
+)
+SELECT count(*) FROM moved
 
 -- name: begin_batch
 INSERT INTO batches (step, worker, backend_pid, backend_start, inbox_ids)

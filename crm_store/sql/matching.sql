@@ -44,8 +44,14 @@ CROSS JOIN LATERAL (
 JOIN cards ON cards.id = owner.card_id
 WHERE cards.matched AND known.standing <> 'shared'
 
+-- name: lock_free_live_cards
+-- The live cards of these, as far as they are free: nobody is waited for, so they need no order.
+SELECT id FROM cards
+WHERE live_id IS NULL AND id = ANY(ARRAY(SELECT coalesce(live_id, id) FROM cards WHERE id = ANY(%(card_ids)s)))
+FOR NO KEY UPDATE SKIP LOCKED
+
 -- name: lock_live_cards
--- False if one of them lives no more when its lock is had: then all have to be given back.
+-- One after the other, each waited for. False if one of them lives no more when its lock is had: then all have to be given back.
 SELECT lock_live_cards(%(card_ids)s::bigint[])
 
 -- name: customers

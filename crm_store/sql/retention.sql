@@ -1,4 +1,5 @@
--- Retention, by the clock: some thousand rows at a time, each in its own commit, along the primary keys.
+-- Retention, by the clock: some thousand rows at a time, each in its own commit, along the primary keys. Where rows of a
+-- partitioned table go, the bound of time leaves out all partitions that are younger.
 -- Lock order: none. What others hold at the moment (SKIP LOCKED) is left to the next hour.
 
 -- name: forget_items
@@ -21,7 +22,8 @@ WITH walked AS (
 ), gone_letters AS (
     DELETE FROM dead_letters USING old WHERE dead_letters.inbox_id = old.inbox_id
 ), slices AS (
-    DELETE FROM inbox USING old WHERE inbox.id = old.inbox_id
+    DELETE FROM inbox
+    WHERE id = ANY(ARRAY(SELECT inbox_id FROM old)) AND received_at < now() - %(days)s * interval '1 day'
 )
 SELECT (SELECT max(id) FROM walked WHERE is_old), (SELECT count(*) FROM old), (SELECT count(*) FROM walked)
 
@@ -37,7 +39,7 @@ WITH old AS (
 ), gone_letters AS (
     DELETE FROM dead_letters USING old WHERE dead_letters.inbox_id = old.inbox_id
 ), slices AS (
-    DELETE FROM inbox USING old WHERE inbox.id = old.inbox_id
+    DELETE FROM inbox WHERE id = ANY(ARRAY(SELECT inbox_id FROM old))
 )
 SELECT count(*) FROM old
 
@@ -74,38 +76,30 @@ WITH old AS (
 SELECT count(*) FROM old
 
 -- name: forget_messages
--- The beginnings of the histories of some chats: places follow time, so what is old stands first, and of a chat whose
--- first message is young no other is read. What waits to be sent stays.
+-- The beginnings of the histories of some chats. What waits to be sent stays.
 WITH visited AS (
     SELECT id FROM chats WHERE id > %(after)s ORDER BY id LIMIT %(chats)s
-), first AS (
+), old AS (
     SELECT early.* FROM visited CROSS JOIN LATERAL (
-        SELECT received_at FROM messages WHERE chat_id = visited.id ORDER BY seq LIMIT 1
-    ) AS oldest CROSS JOIN LATERAL (
-        SELECT messages.chat_id, messages.seq, messages.received_at FROM messages
-        WHERE messages.chat_id = visited.id AND NOT EXISTS (
+        SELECT chat_id, seq FROM messages
+        WHERE messages.chat_id = visited.id AND received_at < now() - %(days)s * interval '1 day' AND NOT EXISTS (
             SELECT FROM outbox
             WHERE outbox.chat_id = messages.chat_id AND outbox.seq = messages.seq
                 AND outbox.state IN ('pending', 'held')
         )
         ORDER BY seq LIMIT %(each)s
     ) AS early
-    WHERE oldest.received_at < now() - %(days)s * interval '1 day'
-), old AS (
-    SELECT chat_id, seq FROM first
-    WHERE received_at < now() - %(days)s * interval '1 day'
 ), sent AS (
     DELETE FROM outbox USING old WHERE outbox.chat_id = old.chat_id AND outbox.seq = old.seq
 ), gone AS (
-    DELETE FROM messages USING old WHERE messages.chat_id = old.chat_id AND messages.seq = old.seq
+    DELETE FROM messages USING old
+    WHERE messages.chat_id = old.chat_id AND messages.seq = old.seq
+        AND messages.received_at < now() - %(days)s * interval '1 day'
     RETURNING messages.chat_id
 )
 SELECT
     (SELECT max(id) FROM visited), (SELECT count(*) FROM gone),
-    EXISTS (SELECT FROM gone) AND EXISTS (
-        SELECT FROM first WHERE received_at < now() - %(days)s * interval '1 day'
-        GROUP BY chat_id HAVING count(*) >= %(each)s
-    )
+    EXISTS (SELECT FROM gone) AND EXISTS (SELECT FROM old GROUP BY chat_id HAVING count(*) >= %(each)s)
 
 -- name: forget_events
 -- Of operators' presence, and of dialogs that were closed so long ago or are gone. What is of an open dialog stays, and

@@ -1,12 +1,13 @@
 -- The sweep: everything in which somebody may have written down an erased phone or e-mail, in chunks by primary key.
 -- Each chunk is read without locks, in the order of the first columns, from `after` on. What is to be rewritten is
 -- found again by place and version (ctid, xmin): a row that was changed meanwhile is left, and its chunk read again.
+-- Messages are in many tables, each with places of its own: there the table belongs to the place.
 -- Every write locks its rows only; but those of `inbox` lock the chats first, see there.
 -- Identifiers in columns of their own (`key`) are erased by the last transaction, see erasure.sql.
 
 -- name: read_messages
 SELECT
-    ctid::text, xmin::text, chat_id, seq,
+    tableoid || ' ' || ctid::text, xmin::text, chat_id, seq,
     text, external_id, reply_to, referral, attachments::text, reactions::text
 FROM messages
 WHERE (chat_id, seq) > (%(after_0)s::bigint, %(after_1)s::bigint) AND chat_id <> ALL(%(own_ids)s::bigint[])
@@ -17,10 +18,11 @@ UPDATE messages SET
     text = given.c0, external_id = given.c1, reply_to = given.c2, referral = given.c3,
     attachments = given.c4::jsonb, reactions = given.c5::jsonb
 FROM unnest(
-    %(places)s::tid[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[], %(c2)s::text[], %(c3)s::text[],
+    %(places)s::text[], %(versions)s::text[], %(c0)s::text[], %(c1)s::text[], %(c2)s::text[], %(c3)s::text[],
     %(c4)s::text[], %(c5)s::text[]
 ) AS given (place, version, c0, c1, c2, c3, c4, c5)
-WHERE messages.ctid = given.place AND messages.xmin::text = given.version
+WHERE messages.tableoid = split_part(given.place, ' ', 1)::oid AND messages.ctid = split_part(given.place, ' ', 2)::tid
+    AND messages.xmin::text = given.version
 
 -- name: read_chats
 -- Not their addresses: those of other customers stay theirs.
@@ -184,7 +186,7 @@ FROM unnest(%(inbox_ids)s::bigint[], %(founds)s::text[]) AS given (id, found) WH
 -- name: messages_of_items
 -- What such an item has become in the history, as far as it has got there; an edit, in the message that it was about.
 SELECT
-    messages.ctid::text, messages.xmin::text, chat_id, seq,
+    messages.tableoid || ' ' || messages.ctid::text, messages.xmin::text, chat_id, seq,
     text, external_id, reply_to, referral, attachments::text, reactions::text
 FROM messages JOIN (
     SELECT chat_id, seq FROM unnest(%(chat_ids)s::bigint[], %(seqs)s::bigint[]) AS given (chat_id, seq)

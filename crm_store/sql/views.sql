@@ -121,37 +121,42 @@ LEFT JOIN operators ON operators.id = dialogs.operator_id
 WHERE chats.id = %(chat_id)s
 
 -- name: chat_history_oldest
-SELECT chat_id, seq FROM messages
+SELECT chat_id, seq, received_at FROM messages
 WHERE chat_id = %(chat_id)s AND seq > coalesce(%(after)s::bigint, -1)
 ORDER BY seq LIMIT %(limit)s
 
 -- name: chat_history_newest
-SELECT chat_id, seq FROM messages
+SELECT chat_id, seq, received_at FROM messages
 WHERE chat_id = %(chat_id)s AND seq < coalesce(%(after)s::bigint, 9223372036854775807)
 ORDER BY seq DESC LIMIT %(limit)s
 
 -- name: card_history_oldest
-SELECT chat_id, seq FROM messages
+SELECT chat_id, seq, received_at FROM messages
 WHERE chat_id = ANY(%(chat_ids)s) AND (received_at, chat_id, seq) > (
     coalesce(%(at)s::timestamptz, '-infinity'), %(chat_id)s::bigint, %(seq)s::bigint
 )
 ORDER BY received_at, chat_id, seq LIMIT %(limit)s
 
 -- name: card_history_newest
-SELECT chat_id, seq FROM messages
+SELECT chat_id, seq, received_at FROM messages
 WHERE chat_id = ANY(%(chat_ids)s) AND (received_at, chat_id, seq) < (
     coalesce(%(at)s::timestamptz, 'infinity'), %(chat_id)s::bigint, %(seq)s::bigint
 )
 ORDER BY received_at DESC, chat_id DESC, seq DESC LIMIT %(limit)s
 
 -- name: messages
--- In the order in which they are named, with what became of ours.
+-- In the order in which they are named, with what became of ours. LATERAL: one by one, so that only the partition is
+-- looked into in which each was received.
 SELECT
     messages.chat_id, messages.seq, direction, messages.kind, text, attachments, external_id, reply_to, referral,
-    messages.inbox_id, messages.dialog_id, operators.id, operators.name, messages.sent_at, received_at, edited_at,
-    deleted_at, reactions, outbox.state, outbox.attempts, outbox.sent_at, outbox.error
-FROM unnest(%(chat_ids)s::bigint[], %(seqs)s::bigint[]) WITH ORDINALITY AS named (chat_id, seq, position)
-JOIN messages USING (chat_id, seq)
+    messages.inbox_id, messages.dialog_id, operators.id, operators.name, messages.sent_at, messages.received_at,
+    edited_at, deleted_at, reactions, outbox.state, outbox.attempts, outbox.sent_at, outbox.error
+FROM unnest(%(chat_ids)s::bigint[], %(seqs)s::bigint[], %(received_ats)s::timestamptz[]) WITH ORDINALITY
+    AS named (chat_id, seq, received_at, position)
+CROSS JOIN LATERAL (
+    SELECT * FROM messages AS stored
+    WHERE stored.chat_id = named.chat_id AND stored.seq = named.seq AND stored.received_at = named.received_at OFFSET 0
+) AS messages
 LEFT JOIN operators ON operators.id = messages.operator_id
 LEFT JOIN outbox ON outbox.chat_id = messages.chat_id AND outbox.seq = messages.seq
 ORDER BY named.position

@@ -142,8 +142,9 @@ def card_history(
 
 
 def _messages(connection: Connection, keys: Sequence[tuple[Any, ...]]) -> list[Message]:
+    chat_ids, seqs, received_ats = ([key[n] for key in keys] for n in range(3))
     rows = connection.execute(
-        SQL["messages"], {"chat_ids": [chat_id for chat_id, _ in keys], "seqs": [seq for _, seq in keys]}
+        SQL["messages"], {"chat_ids": chat_ids, "seqs": seqs, "received_ats": received_ats}
     ).fetchall()
     return [_message(row) for row in rows]
 

@@ -10,7 +10,7 @@ from crm_store.database import Connection
 from crm_store.inbox import ClaimedItem
 from worker.app import make_app
 from worker.handlers import HANDLERS
-from worker.messages import read_items
+from worker.messages import read_texts
 from worker.process import DeliveryOptions, run_worker
 from worker.runner import Carried, Limits, Outcome
 
@@ -20,7 +20,7 @@ POISON = "poison that kills"
 def bind_or_die(connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
     """Half of the batch's work is done when the poison kills the process."""
     outcome = HANDLERS[Step.BIND_CHAT](connection, items, carried)
-    if any(POISON in said.message.text for said in read_items(connection, items, {}).values()):
+    if any(POISON in said.text for said in read_texts(connection, items, {}).values()):
         os.kill(os.getpid(), signal.SIGKILL)
     return outcome
 

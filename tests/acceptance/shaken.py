@@ -34,7 +34,7 @@ SECRET_KEY = base64.urlsafe_b64encode(b"of a round that lasts for seconds").deco
 BEFORE_COMMIT = "accept/ledger.enter>accept/COMMIT"
 IN_BIND_CHAT = "bind_chat/chats.bind>bind_chat/matching.add_facts"
 ON_RECEPTION = "receive/popped>receive/unacked"
-AFTER_CLAIM = "respond/inbox.end_batches_of_worker>respond/inbox.begin_batch"
+AFTER_CLAIM = "distribute/inbox.end_batches_of_worker>distribute/inbox.begin_batch"
 BATCH = 4
 """Items of a task: few, so that poison among them is soon alone."""
 

@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import redis
 
 from runtime.output import LogFiles
 from runtime.postgres import EmbeddedPostgres
 from runtime.supervisor import Supervisor
 from runtime.valkey import EmbeddedValkey
+from tests.acceptance.numbered import each_effect_once_and_in_order, numbered
 from tests.acceptance.poisoned_worker import POISON
 from tests.acceptance.system import System, wait_until
+from tests.plugins.servers import empty_broker
 from tests.webhooks import Webhook, message
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
@@ -34,46 +35,29 @@ def test_kills_and_flushes_in_mid_stream_lose_and_double_nothing(
         assassin.start()
         try:
             for n in range(per_chat):  # message n of every chat is answered before any message n+1 is sent
-                statuses = system.post_all([_numbered(chat, n) for chat in range(chats)], at_once=40)
+                statuses = system.post_all([numbered(chat, n) for chat in range(chats)], at_once=40)
                 assert set(statuses) == {200}
         finally:
             over.set()
             assassin.join()
         ledger = system.drained(120)
         assert (ledger.accepted, ledger.done, ledger.dead) == (chats * per_chat, chats * per_chat, 0)
-        _each_effect_once_and_in_order(system, chats, per_chat)
+        each_effect_once_and_in_order(system, chats, per_chat)
 
 
 def _kill_and_flush(system: System, broker_url: str, over: threading.Event) -> None:
-    with redis.Redis.from_url(broker_url) as client:
-        turn = 0
-        while not over.wait(0.8):
-            name = f"worker-{turn % 2}"
-            system.kill(name)
-            if turn % 2:
-                client.flushall()
-            starts = system.log(name).count("worker_started")
-            system.start(name)
-            # On a slow machine too a worker gets to work before it is killed again.
-            while not over.wait(0.1) and system.log(name).count("worker_started") == starts:
-                pass
-            turn += 1
-
-
-def _numbered(chat: int, n: int) -> Webhook:
-    return message("telegram", 1 + chat, f"{n}", name=f"Ann {chat}")
-
-
-def _each_effect_once_and_in_order(system: System, chats: int, per_chat: int) -> None:
-    expected = [str(n) for n in range(per_chat)]
-    histories = system.rows("SELECT array_agg(text ORDER BY seq) FROM messages GROUP BY chat_id")
-    assert len(histories) == chats
-    assert all(texts == expected for (texts,) in histories), "once each, in the order of their arrival"
-    assert system.value("SELECT count(*) FROM cards") == chats
-    assert system.value("SELECT count(*) FROM dialogs") == chats
-    assert system.value("SELECT count(*) FROM decisions") == chats
-    assert system.value("SELECT count(*) FROM dialogs WHERE operator_id IS NULL") == 0
-    assert system.value("SELECT max(n) - min(n) FROM (SELECT count(*) AS n FROM dialogs GROUP BY operator_id) x") <= 1
+    turn = 0
+    while not over.wait(0.8):
+        name = f"worker-{turn % 2}"
+        system.kill(name)
+        if turn % 2:
+            empty_broker(broker_url)
+        starts = system.log(name).count("worker_started")
+        system.start(name)
+        # On a slow machine too a worker gets to work before it is killed again.
+        while not over.wait(0.1) and system.log(name).count("worker_started") == starts:
+            pass
+        turn += 1
 
 
 def test_a_poison_message_is_the_only_dead_letter(tmp_path: Path, database_url: str, broker_url: str) -> None:

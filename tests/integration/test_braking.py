@@ -14,7 +14,7 @@ from tests.pipeline import Desk, RecordingHints, Worker, drain, text_message
 from worker.braking import LONGEST_PAUSE, MOST_PROBED
 from worker.clock import Clock, ClockOptions
 from worker.handlers import HANDLERS
-from worker.messages import read_items
+from worker.messages import read_texts
 from worker.policy import MOST_FAILURES_WHILE_PAUSED
 from worker.runner import Carried, Limits, Outcome
 
@@ -41,7 +41,7 @@ class Failing:
 
     def __call__(self, connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
         self.sizes.append(len(items))
-        if self.fails([said.message.text for said in read_items(connection, items, {}).values()]):
+        if self.fails([said.text for said in read_texts(connection, items, {}).values()]):
             raise LookupError("the step is broken")
         return HANDLERS[STEP](connection, items, carried)
 

@@ -137,7 +137,7 @@ def test_a_retry_in_an_earlier_step_holds_back_this_one(desk):
     desk.execute("UPDATE inbox_state SET stage = 'ensure_card' WHERE inbox_id = %s", second)
     with claimed(desk, Step.ENSURE_CARD, [second]) as (_, claim):
         assert ids(claim) == []
-        assert claim.left == (second,)
+    assert claim.left == ()  # it goes on with the first
     desk.execute("UPDATE inbox_state SET stage = 'ensure_card' WHERE inbox_id = %s", first)
     with claimed(desk, Step.ENSURE_CARD, [second]) as (_, claim):
         assert ids(claim) == [[first, second]]
@@ -304,3 +304,25 @@ def test_an_item_that_is_not_due_yet_is_not_taken(desk):
         assert claim.left == ()
     due = desk.value("SELECT due_at FROM inbox_state")
     assert due > datetime.now(UTC) - timedelta(seconds=5)
+
+
+def test_a_flood_in_one_chat_leaves_room(desk):
+    """Of one chat a batch takes MOST_OF_CHAT items, in the chat's order; what is left of it is hinted, not named."""
+    flood = desk.accept(*(text_message("telegram", "flood", f"{n}") for n in range(2 * inbox.MOST_OF_CHAT + 10)))
+    (other,) = desk.accept(text_message("telegram", "other", "hello"))
+    worker = desk.worker()
+    worker.run(Step.CRM_LOOKUP, [other])
+    moved = [
+        row[0] for row in desk.rows("SELECT inbox_id FROM inbox_state WHERE stage = 'bind_chat' ORDER BY chat_seq")
+    ]
+    assert set(moved) <= {other, *flood[: inbox.MOST_OF_CHAT]}
+    assert other in moved
+    with desk.session.transaction() as connection:
+        claim = inbox.claim(connection, Step.CRM_LOOKUP, flood, 500, 0, 0.0)
+    assert [len(line) for line in claim.lines] == [inbox.MOST_OF_CHAT]
+    assert claim.full
+    assert claim.left == ()
+    drain(desk, worker)
+    assert desk.rows(
+        "SELECT text FROM messages JOIN chats ON chats.id = chat_id AND chats.external_id = 'flood' ORDER BY seq"
+    ) == [(f"{n}",) for n in range(len(flood))]

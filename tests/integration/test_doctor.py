@@ -37,7 +37,7 @@ def test_a_healthy_desk(desk):
     assert bad <= {"fsync", "full_page_writes", "synchronous_commit"}
     assert {"postgresql", "migrations", "broker", "broker_policy", "visibility", "task_queues"} <= findings.keys()
     assert {"clock", "workers", "lag", "ledger", "dead_letters", "outbox"} <= findings.keys()
-    assert {"secrets", "adapters", "rosters"} <= findings.keys()
+    assert {"secrets", "adapters", "rosters", "partitions"} <= findings.keys()
     assert "PostgreSQL" in findings["postgresql"].finding
 
 
@@ -156,6 +156,19 @@ def test_dead_letters_and_messages_that_were_given_up(desk):
         "discarded_at) SELECT id, 1, 'deliver', 'x', 'x', 1, '', '', now() FROM outbox WHERE state = 'failed'"
     )
     assert "outbox_failed" not in desk.examine(), "somebody has seen it, and discarded it"
+
+
+def test_partitions_that_nobody_makes(desk):
+    """Before they come to an end."""
+    with psycopg.connect(desk.database_url, autocommit=True) as connection:
+        for (name,) in connection.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid "
+            "WHERE inhparent = 'inbox'::regclass AND relname ~ '^inbox_2'"
+        ).fetchall():
+            connection.execute(f"DROP TABLE {name}")
+    finding = desk.examine()["partitions"]
+    assert finding.status is Status.WARNING
+    assert "inbox end in" in finding.finding
 
 
 def test_secrets_that_cannot_be_read(desk):

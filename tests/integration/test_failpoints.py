@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 CLAIM = "start BEGIN inbox.crashed_batches COMMIT BEGIN inbox.end_batches_of_worker inbox.begin_batch"
 """How a worker's first batch of each step begins."""
 
-MOVE = "inbox.move_items costs.enter inbox.end_batch COMMIT"
+MOVE = "inbox.move_items COMMIT"
 
 KNOWN = {
     "accept": "start BEGIN inbox.insert_keys inbox.insert_chats inbox.insert_items ledger.enter COMMIT",

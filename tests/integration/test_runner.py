@@ -21,7 +21,7 @@ from runtime.supervisor import Supervisor
 from tests.pipeline import Desk, RecordingHints, Worker, drain, text_message
 from tests.processes import wait_for
 from worker.handlers import HANDLERS
-from worker.messages import read_items
+from worker.messages import read_texts
 from worker.policy import half
 from worker.runner import Carried, Limits, Outcome
 
@@ -55,7 +55,7 @@ class Failing:
 
 
 def _poisoned(connection: Connection, items: Sequence[ClaimedItem]) -> bool:
-    return any(POISON in said.message.text for said in read_items(connection, items, {}).values())
+    return any(POISON in said.text for said in read_texts(connection, items, {}).values())
 
 
 def say(desk: Desk, *texts: str, chat: int | None = None) -> list[int]:

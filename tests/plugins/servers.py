@@ -1,7 +1,8 @@
 """Real servers for the tests: PostgreSQL and Valkey of our own in a temporary folder, on free ports.
 
 OPENCHANNEL_TEST_DATABASE_URL and OPENCHANNEL_TEST_BROKER_URL name servers that run already; the user of the first must
-be allowed to create databases, and the database that the second names is flushed.
+be allowed to create databases, and the database that the second names is flushed. With the second, `tests/acceptance`
+can be run over RabbitMQ: its queues of ours are purged.
 """
 
 from __future__ import annotations
@@ -9,18 +10,22 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 import redis
+from amqp.exceptions import NotFound
 from psycopg import sql
 
+from config.topology import TASK_QUEUES
 from runtime.output import LogFiles
 from runtime.postgres import EmbeddedPostgres
 from runtime.supervisor import Supervisor
 from runtime.valkey import EmbeddedValkey
+from worker.app import make_app
+from worker.rabbitmq import is_rabbitmq
 
 TEMPLATE = f"openchannel_template_{os.getpid()}"
 TEST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB", "max_connections": "200"}
@@ -96,9 +101,20 @@ def empty_database_url(postgres_server: str) -> Iterator[str]:
 @pytest.fixture
 def broker_url(valkey_server: str) -> str:
     """URL of a Valkey with nothing in it."""
-    with redis.Redis.from_url(valkey_server) as client:
-        client.flushdb()
+    empty_broker(valkey_server)
     return valkey_server
+
+
+def empty_broker(url: str) -> None:
+    """Throw all tasks away that wait there."""
+    if is_rabbitmq(url):
+        with make_app(url).connection_for_write() as connection:
+            for name in TASK_QUEUES:
+                with connection.channel() as channel, suppress(NotFound):
+                    channel.queue_purge(name)
+    else:
+        with redis.Redis.from_url(url) as client:
+            client.flushdb()
 
 
 def of_database(url: str, name: str) -> str:

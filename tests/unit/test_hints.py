@@ -40,7 +40,8 @@ class Away:
         self.tried = 0
         self._error = error
 
-    def send_task(self, *_: object, **__: object) -> None:
+    @property
+    def producer_pool(self) -> object:
         self.tried += 1
         raise self._error
 

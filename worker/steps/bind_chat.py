@@ -4,21 +4,20 @@ Lock order: chats (by the claim), identifiers by (kind, key), live cards by id. 
 bring nothing new: for those nothing is locked.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-
-import orjson
+from collections.abc import Collection, Mapping, Sequence
 
 from config.topology import Step
-from crm_store import chats, inbox, matching
-from crm_store.chats import ChatContext, InboundEntry
+from crm_store import cards, chats, inbox, matching
+from crm_store.chats import ChatContext
 from crm_store.database import Connection
-from crm_store.inbox import ClaimedItem, Move
+from crm_store.inbox import ClaimedItem, ItemHead, Move
 from crm_store.matching import GivenByChat
+from tracker.channels import CardMode
 from tracker.customers import is_stronger, key_of
 from tracker.decisions import Sighting
-from tracker.messages import CHANGE_KINDS, InboundMessage, MessageKind
+from tracker.messages import CHANGE_KINDS, CUSTOMER_KINDS, InboundMessage, MessageKind
 from worker.binding import decide
-from worker.messages import ItemMessage, read_items
+from worker.messages import load_identifiers
 from worker.runner import Carried, Outcome
 
 UNKNOWN_TARGET = "unknown_target"
@@ -27,34 +26,42 @@ INACTIVE = "inactive_open_channel"
 
 def bind_chat(connection: Connection, items: Sequence[ClaimedItem], _carried: Carried) -> Outcome:
     """See the module."""
-    messages = read_items(connection, items, {})
+    heads = inbox.read_heads(connection, [item.inbox_id for item in items], CHANGE_KINDS)
     contexts = chats.contexts(connection, {item.chat_id for item in items})
-    customers = [item for item in items if messages[item.inbox_id].message.from_customer]
-    bound = _bind(connection, [item for item in customers if contexts[item.chat_id].active], messages, contexts)
-    _append_history(connection, customers, messages)
-    return Outcome([_move(connection, item, messages[item.inbox_id].message, bound) for item in items])
+    customers = [item for item in items if heads[item.inbox_id].kind in CUSTOMER_KINDS]
+    bound = _bind(connection, [item for item in customers if contexts[item.chat_id].active], heads, contexts)
+    if customers:
+        chats.append_inbound(connection, [item.inbox_id for item in customers])
+    unfinished = {context.id for context in contexts.values() if context.settings.mode is CardMode.DEAL}
+    provisional = cards.with_provisional(connection, set(bound.values()))
+    unfinished |= {item.chat_id for item in items if bound.get(item.inbox_id) in provisional}
+    return Outcome([_move(connection, item, heads[item.inbox_id], bound, unfinished) for item in items])
 
 
-def _move(connection: Connection, item: ClaimedItem, message: InboundMessage, bound: Mapping[int, int]) -> Move:
-    if message.kind in CHANGE_KINDS:
-        if _change_history(connection, item.chat_id, message):
+def _move(
+    connection: Connection, item: ClaimedItem, head: ItemHead, bound: Mapping[int, int], unfinished: Collection[int]
+) -> Move:
+    """unfinished: chats whose card may have to become something; others have no business in the next step."""
+    if head.message is not None:
+        if _change_history(connection, item.chat_id, InboundMessage.model_validate_json(head.message)):
             return Move(item.inbox_id, inbox.DONE)
         return Move(item.inbox_id, inbox.IGNORED, UNKNOWN_TARGET)
     card_id = bound.get(item.inbox_id)
     if card_id is None:
         return Move(item.inbox_id, inbox.DONE, INACTIVE)
-    return Move(item.inbox_id, inbox.stage_after(Step.BIND_CHAT), card_id=card_id)
+    following = Step.ENSURE_CARD if item.chat_id in unfinished else Step.DISTRIBUTE
+    return Move(item.inbox_id, following, card_id=card_id)
 
 
 def _bind(
     connection: Connection,
     items: Sequence[ClaimedItem],
-    messages: Mapping[int, ItemMessage],
+    heads: Mapping[int, ItemHead],
     contexts: Mapping[int, ChatContext],
 ) -> dict[int, int]:
     """Bind the items' chats; returns the card of each item."""
     sightings = [
-        sighting_of(item, messages[item.inbox_id], contexts[item.chat_id])
+        _sighting(item, heads[item.inbox_id], contexts[item.chat_id])
         for item in sorted(items, key=lambda item: item.inbox_id)
     ]
     bound = {context.id for context in contexts.values() if context.card_id is not None}
@@ -66,17 +73,15 @@ def _bind(
     return {sighting.inbox_id: cards_of[sighting.chat_id] for sighting in sightings}
 
 
-def sighting_of(item: ClaimedItem, said: ItemMessage, context: ChatContext) -> Sighting:
-    """What one message tells of its customer."""
-    message = said.message
+def _sighting(item: ClaimedItem, head: ItemHead, context: ChatContext) -> Sighting:
     return Sighting(
         inbox_id=item.inbox_id,
         chat_id=item.chat_id,
-        name=message.name,
-        identifiers=said.identifiers,
-        at=message.received_at,
+        name=head.name,
+        identifiers=load_identifiers(head.found) if head.found else (),
+        at=head.received_at,
         channel_kind=context.channel_kind,
-        customer_id=message.customer_id or context.external_id,
+        customer_id=head.customer_id or context.external_id,
     )
 
 
@@ -85,29 +90,6 @@ def _is_known(sighting: Sighting, before: GivenByChat | None) -> bool:
     if before is None or (sighting.name and not before.has_name):
         return False
     return not any(is_stronger(i.evidence, before.facts.get(key_of(i))) for i in sighting.identifiers)
-
-
-def _append_history(connection: Connection, items: Iterable[ClaimedItem], messages: Mapping[int, ItemMessage]) -> None:
-    entries = [_entry(item, messages[item.inbox_id].message) for item in items]
-    if entries:
-        chats.append_inbound(connection, entries)
-
-
-def _entry(item: ClaimedItem, message: InboundMessage) -> InboundEntry:
-    assert item.chat_seq is not None  # noqa: S101  fixed by the first step
-    attachments = [attachment.model_dump(exclude_defaults=True) for attachment in message.attachments]
-    return InboundEntry(
-        chat_id=item.chat_id,
-        seq=item.chat_seq,
-        kind=message.kind,
-        text=message.text,
-        attachments=orjson.dumps(attachments).decode() if attachments else None,
-        external_id=message.external_id,
-        reply_to=message.reply_to,
-        referral=message.referral,
-        inbox_id=item.inbox_id,
-        sent_at=message.sent_at,
-    )
 
 
 def _change_history(connection: Connection, chat_id: int, message: InboundMessage) -> bool:

@@ -8,25 +8,24 @@ from collections.abc import Collection, Mapping, Sequence
 import orjson
 
 from config.topology import Step
-from crm_store import chats, inbox, matching
+from crm_store import chats, matching
 from crm_store.database import Connection
 from crm_store.inbox import ClaimedItem, Move
 from tracker.customers import IdentifierKey, key_of
 from tracker.extraction import extract
 from tracker.identifiers import Identifier, is_blocked
 from tracker.messages import InboundMessage
-from worker.messages import dump_identifiers, read_items
+from worker.messages import SaidText, dump_identifiers, read_texts
 from worker.runner import Carried, Outcome
 
 
 def crm_lookup(connection: Connection, items: Sequence[ClaimedItem], carried: Carried) -> Outcome:
     """See the module."""
-    messages = read_items(connection, items, carried)
+    texts = read_texts(connection, items, carried)
     contexts = chats.contexts(connection, {item.chat_id for item in items})
     blocked = matching.blocked_values(connection)
     found = {
-        item.inbox_id: identifiers_of(messages[item.inbox_id].message, contexts[item.chat_id].region, blocked)
-        for item in items
+        item.inbox_id: identifiers_of(texts[item.inbox_id], contexts[item.chat_id].region, blocked) for item in items
     }
     candidates = matching.candidates(connection, {key_of(i) for identifiers in found.values() for i in identifiers})
     seqs = _fix_order(connection, items)
@@ -34,7 +33,7 @@ def crm_lookup(connection: Connection, items: Sequence[ClaimedItem], carried: Ca
         [
             Move(
                 item.inbox_id,
-                inbox.stage_after(Step.CRM_LOOKUP),
+                Step.BIND_CHAT,
                 chat_seq=seqs[item.inbox_id],
                 found=advice(found[item.inbox_id], candidates),
             )
@@ -44,16 +43,16 @@ def crm_lookup(connection: Connection, items: Sequence[ClaimedItem], carried: Ca
 
 
 def identifiers_of(
-    message: InboundMessage, region: str | None, blocked: Collection[str] = ()
+    said: SaidText | InboundMessage, region: str | None, blocked: Collection[str]
 ) -> tuple[Identifier, ...]:
     """What the channel gave, and what the customer wrote; a forwarded text is no evidence (T3).
 
     blocked: values that are never evidence (T9).
     """
-    if not message.from_customer:
+    if not said.from_customer:
         return ()
-    written = () if message.forwarded else extract(message.text, region, blocked)
-    given = [i for i in message.identifiers if not is_blocked(i, blocked)]
+    written = () if said.forwarded else extract(said.text, region, blocked)
+    given = [i for i in said.identifiers if not is_blocked(i, blocked)]
     keys = {key_of(i) for i in given}
     return (*given, *(i for i in written if key_of(i) not in keys))
 

@@ -65,10 +65,16 @@ def distribute(connection: Connection, items: Sequence[ClaimedItem], _carried: C
     freed = [(one.operator_id, one.open_channel_id) for one in left if one.operator_id is not None]
     more |= serve_each(connection, prepared, freed=freed, due=more).more
     dialog_ids = made | {chat_id: dialog.id for chat_id, dialog in present.items()}
+    unnoticed = dialogs.unnoticed(connection, dialog_ids.values())
     return Outcome(
-        [Move(item.inbox_id, inbox.stage_after(Step.DISTRIBUTE), dialog_id=dialog_ids[item.chat_id]) for item in items],
+        [_move(item, dialog_ids[item.chat_id], unnoticed) for item in items],
         also_hint=(Step.DISTRIBUTE,) if more else (),
     )
+
+
+def _move(item: ClaimedItem, dialog_id: int, unnoticed: Collection[int]) -> Move:
+    """Only whose customer may have to be told something goes through the last step too."""
+    return Move(item.inbox_id, Step.RESPOND if dialog_id in unnoticed else inbox.DONE, dialog_id=dialog_id)
 
 
 def _places(contexts: Mapping[int, ChatContext], open_before: Mapping[int, OpenDialog]) -> dict[int, set[int]]:

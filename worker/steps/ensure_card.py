@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from config.topology import Step
-from crm_store import cards, chats, desks, inbox, matching
+from crm_store import cards, chats, desks, matching
 from crm_store.cards import NewDeal, Promotion
 from crm_store.chats import ChatContext
 from crm_store.database import Connection
@@ -20,22 +20,32 @@ from worker.runner import Carried, Outcome
 def ensure_card(connection: Connection, items: Sequence[ClaimedItem], _carried: Carried) -> Outcome:
     """See the module."""
     contexts = chats.contexts(connection, {item.chat_id for item in items})
-    details = cards.details(connection, {c.live_card_id for c in contexts.values() if c.live_card_id is not None})
-    wanted = any(_promotion_type(context, details) is not None for context in contexts.values())
-    in_deal_mode = [context for context in contexts.values() if context.settings.mode is CardMode.DEAL]
-    if wanted or in_deal_mode:
-        _make(connection, contexts, in_deal_mode)
-    return Outcome([Move(item.inbox_id, inbox.stage_after(Step.ENSURE_CARD)) for item in items])
+    concerned = _concerned(connection, contexts)
+    if concerned:
+        _make(connection, concerned)
+    return Outcome([Move(item.inbox_id, Step.DISTRIBUTE) for item in items])
 
 
-def _make(connection: Connection, contexts: Mapping[int, ChatContext], in_deal_mode: Sequence[ChatContext]) -> None:
+def _concerned(connection: Connection, contexts: Mapping[int, ChatContext]) -> dict[int, ChatContext]:
+    """Chats whose card may become something now, and those of desks in deal mode. Most messages change no card."""
+    live = {context.live_card_id for context in contexts.values() if context.live_card_id is not None}
+    provisional = cards.provisional(connection, live)
+    details = cards.details(connection, provisional) if provisional else {}
+    return {
+        chat_id: context
+        for chat_id, context in contexts.items()
+        if context.settings.mode is CardMode.DEAL or _promotion_type(context, details) is not None
+    }
+
+
+def _make(connection: Connection, contexts: Mapping[int, ChatContext]) -> None:
     """Look again under the customers' locks, and make what is missing."""
     live = matching.lock_live_cards(connection, _card_ids(contexts))
     contexts = {
         chat_id: replace(context, live_card_id=live.get(context.card_id or 0)) for chat_id, context in contexts.items()
     }
-    in_deal_mode = [contexts[context.id] for context in in_deal_mode]
-    details = cards.details(connection, live.values())
+    in_deal_mode = [context for context in contexts.values() if context.settings.mode is CardMode.DEAL]
+    details = cards.details(connection, set(live.values()))
     promoted = {
         context.live_card_id: context
         for context in sorted(contexts.values(), key=lambda context: context.id, reverse=True)
@@ -110,9 +120,8 @@ def source_name(context: ChatContext) -> str:
 
 
 def _promotion_type(context: ChatContext, details: Mapping[int, CardDetails]) -> CardType | None:
-    if context.live_card_id is None:
-        return None
-    return becomes(details[context.live_card_id], context.settings, context.channel_kind)
+    known = details.get(context.live_card_id or 0)
+    return becomes(known, context.settings, context.channel_kind) if known else None
 
 
 def _card_ids(contexts: Mapping[int, ChatContext]) -> set[int]:

@@ -21,7 +21,7 @@ def respond(connection: Connection, items: Sequence[ClaimedItem], _carried: Carr
     unnoticed = dialogs.lock_unnoticed(connection, dialog_ids)
     sent = _send_notices(connection, unnoticed) if unnoticed else 0
     return Outcome(
-        [Move(item.inbox_id, inbox.stage_after(Step.RESPOND)) for item in items],
+        [Move(item.inbox_id, inbox.DONE) for item in items],
         also_hint=(Step.DELIVER,) if sent else (),
     )
 

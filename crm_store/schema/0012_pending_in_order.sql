@@ -1,0 +1,4 @@
+-- What is pending in a chat, in the chat's order: a claim reads the first of it, however much there is behind.
+
+CREATE INDEX inbox_state_pending_in_order ON inbox_state (chat_id, chat_seq, inbox_id) WHERE stage < 'done';
+DROP INDEX inbox_state_pending_of_chat;
