@@ -130,13 +130,12 @@ class _Making:
 
     def _album(self, at: float, talk: Talk) -> Iterator[Request]:
         first, line = next(self._numbers), talk.left.popleft()
-        proof = line.gives if talk.kind == "whatsapp" else ()
         if line.act is not Act.WRITE:
             yield self._request(_Said(at, talk, line), first)
             return
         caption = Line(line.text, line.gives, line.phone, line.email, Act.SEND_PICTURE)
         yield self._request(_Said(at, talk, caption, Trouble.ALBUM, first), first)
-        silent = tuple(given for given in proof if given.evidence == "proven")
+        silent = tuple(given for given in line.gives if given.evidence == "proven")
         for number in range(1, self._rng.randint(2, 4)):
             picture = Line("", silent, act=Act.SEND_PICTURE)
             yield self._request(_Said(at + 0.02 * number, talk, picture, Trouble.ALBUM, first))
