@@ -201,17 +201,19 @@ def claim(connection: Connection, step: Step, named: Collection[int], limit: int
     """Lock whole chats and read what of them may enter `step` now, as part of the caller's transaction.
 
     Looks at the chats of the named items, and of up to `waiting` others that have waited longest, at least
-    `waited` seconds; reads up to `limit` items of each, and no more than MOST_OF_CHAT.
+    `waited` seconds; reads up to `limit` items of each, and no more than MOST_OF_CHAT, or, where items are named,
+    MOST_BESIDES.
     An item may enter only if no item of its chat stands before it that is unfinished in an earlier step or is
     being retried in this one; what stands behind a retried item is deferred to that item's time.
     """
     locked, full = _lock_chats(connection, step, named, waiting, waited)
     lines: list[tuple[ClaimedItem, ...]] = []
     deferred: dict[int, datetime] = {}
-    most = min(limit, MOST_OF_CHAT)
+    cap = MOST_BESIDES if named else MOST_OF_CHAT
+    most = min(limit, cap)
     for _, chat_rows in groupby(_pending(connection, step, locked, most), key=lambda row: row.item.chat_id):
         rows = list(chat_rows)
-        full = full or len(rows) == MOST_OF_CHAT
+        full = full or len(rows) == cap
         line = tuple(row.item for row in takewhile(lambda row: row.may_enter(step), rows))
         if line:
             lines.append(line)
@@ -265,7 +267,10 @@ def _lock_chats(
 _WINDOWS = 3
 
 MOST_OF_CHAT = 50
-"""Items of one chat that one batch takes: of a flood in one chat no other chat's batch becomes much longer."""
+"""Items of one chat that one batch takes: nobody else waits long behind a flood in one chat."""
+
+MOST_BESIDES = 10
+"""The same where a batch has items of its own to do."""
 
 
 def _pending(connection: Connection, step: Step, chat_ids: Sequence[int], limit: int) -> list[_PendingRow]:

@@ -31,7 +31,7 @@ class PartitionRetention:
         """
         parts = partitions.old(self._connection(), "inbox", days)
         for part in parts:
-            almost_empty = partitions.is_almost_empty(self._connection(), part)
+            almost_empty = self._may_change(part) and partitions.is_almost_empty(self._connection(), part)
             yield
             if almost_empty:
                 for _ in self._take_off(part, partial(self._take_off_items, part)):

@@ -111,8 +111,8 @@ def _make(connection: Connection, part: Partition) -> bool:
         with _briefly(connection):
             _execute(connection, "make", part)
             _execute(connection, "attach", part)
-    except psycopg.errors.CheckViolation:
-        return False
+    except (psycopg.errors.CheckViolation, psycopg.errors.DuplicateTable):
+        return False  # its rows are in the default partition, or somebody has a table of this name
     return True
 
 
@@ -188,13 +188,15 @@ def _take_off(connection: Connection, part: Partition, keep: str, parameters: Ma
 
 @contextmanager
 def _briefly(connection: Connection, statement: float = STATEMENT_TIMEOUT) -> Iterator[None]:
-    """All or nothing of the block, and no long wait. Raises BusyError, NotOwnerError, and CheckViolation as it is."""
+    """All or nothing of the block, and no long wait. Raises BusyError and NotOwnerError, and refusals as they are."""
     try:
         with connection.transaction():
             _limit(connection, LOCK_TIMEOUT, statement)
             yield
-    except psycopg.errors.CheckViolation:
+    except (psycopg.errors.CheckViolation, psycopg.errors.DuplicateTable):
         raise
+    except psycopg.errors.DependentObjectsStillExist as error:
+        raise BusyError("something of an administrator's depends on it") from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise NotOwnerError(str(error).partition("\n")[0]) from error
     except psycopg.errors.QueryCanceled as error:

@@ -13,6 +13,7 @@ from typing import Self
 
 from kombu.exceptions import OperationalError
 
+from runtime.launch import command
 from runtime.ports import free_port
 from worker.app import make_app
 from worker.rabbitmq import connected
@@ -59,8 +60,10 @@ class RabbitMQ:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         }
-        # Erlang would leave a daemon behind; this one is ended with the rest.
-        self._names = subprocess.Popen(["epmd", "-address", "127.0.0.1", "-port", str(epmd_port)])
+        # Erlang would leave a daemon behind; this one ends with the rest, and with the tests if they are killed.
+        epmd = shutil.which("epmd")
+        assert epmd is not None
+        self._names = subprocess.Popen(command([epmd, "-address", "127.0.0.1", "-port", str(epmd_port)]))
         self._server: subprocess.Popen[bytes] | None = None
 
     @property
@@ -87,7 +90,7 @@ class RabbitMQ:
         assert script is not None
         with (self._folder / "output.log").open("ab") as log:
             self._server = subprocess.Popen(
-                [script], env=self._environment, stdout=log, stderr=log, start_new_session=True
+                command([script]), env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
@@ -132,8 +135,8 @@ def _definitions() -> dict[str, object]:
 
 def permissions() -> tuple[str, str, str]:
     """What the example's README allows the user: configure, write, read."""
-    (command,) = [
+    (allowed,) = [
         line for line in (EXAMPLE / "README.md").read_text().splitlines() if "rabbitmqctl set_permissions" in line
     ]
-    configure, write, read = command.split("'")[1::2]
+    configure, write, read = allowed.split("'")[1::2]
     return configure, write, read

@@ -1,7 +1,8 @@
 """RabbitMQ in the place of Redis, with the configuration of docs/examples/rabbitmq.
 
-These are few, because a RabbitMQ takes seconds to start. All of `tests/acceptance` runs over one with
-OPENCHANNEL_TEST_BROKER_URL=amqp://...
+Few of them run by default, because a RabbitMQ takes seconds to start and to come back:
+OPENCHANNEL_TEST_RABBITMQ_KILLS=1 runs all. With OPENCHANNEL_TEST_BROKER_URL=amqp://... the other tests of
+`tests/acceptance` run over RabbitMQ too.
 """
 
 import os
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from kombu.entity import Queue
 
@@ -17,7 +19,7 @@ from cli.diagnosis.findings import Status
 from config.topology import Step
 from runtime.ports import free_port
 from tests.acceptance.numbered import each_effect_once_and_in_order, numbered
-from tests.acceptance.system import System, wait_until
+from tests.acceptance.system import API_TOKEN, System, wait_until
 from tests.acceptance.test_journeys import test_the_stories_of_the_seeds_end_on_one_card as tell_the_stories
 from tests.plugins.servers import empty_broker
 from tests.rabbitmq import RabbitMQ, rabbitmq_server
@@ -27,6 +29,11 @@ from worker.hints import Hints
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
 SECONDS = 90.0
+
+kills = pytest.mark.skipif(
+    not os.environ.get("OPENCHANNEL_TEST_RABBITMQ_KILLS"),
+    reason="RabbitMQ is killed and stopped with OPENCHANNEL_TEST_RABBITMQ_KILLS=1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +63,15 @@ def test_the_stories_over_rabbitmq(tmp_path: Path, database_url: str, rabbitmq_u
         assert seen.consumers is True
         assert seen.depths is not None
         assert set(seen.depths) == set(Step)
+        metrics = httpx.get(f"{system.url}/metrics", headers={"authorization": f"Bearer {API_TOKEN}"}, timeout=10).text
+        assert all(f'openchannel_task_queue_depth{{queue="{step}"}}' in metrics for step in Step)
         for name in ("web", "clock", "worker-0", "worker-1"):
             assert '"level": "error"' not in system.log(name)
             assert "hint_not_published" not in system.log(name)
             assert "delayed delivery" not in system.log(name), "Celery's queues for delays, which the user may not make"
 
 
+@kills
 def test_rabbitmq_killed_and_purged_in_mid_stream_loses_and_doubles_nothing(
     tmp_path: Path, database_url: str, rabbitmq: RabbitMQ
 ) -> None:
@@ -123,6 +133,7 @@ def test_a_hint_goes_to_the_node_that_answers(rabbitmq: RabbitMQ) -> None:
     assert look_at_broker(url, 60, 30).depths == {**dict.fromkeys(Step, 0), Step.RESPOND: 1}
 
 
+@kills
 @pytest.mark.timeout(60)
 def test_nobody_waits_for_ever_for_a_rabbitmq_that_is_stopped(rabbitmq: RabbitMQ) -> None:
     """SIGSTOP, as short memory or disk: hints are given up, depths are not known, and afterwards all is as before."""

@@ -307,7 +307,7 @@ def test_an_item_that_is_not_due_yet_is_not_taken(desk):
 
 
 def test_a_flood_in_one_chat_leaves_room(desk):
-    """Of one chat a batch takes MOST_OF_CHAT items, in the chat's order; what is left of it is hinted, not named."""
+    """Of one chat a batch takes few items, in the chat's order; what is left of it is hinted, not named."""
     flood = desk.accept(*(text_message("telegram", "flood", f"{n}") for n in range(2 * inbox.MOST_OF_CHAT + 10)))
     (other,) = desk.accept(text_message("telegram", "other", "hello"))
     worker = desk.worker()
@@ -315,13 +315,12 @@ def test_a_flood_in_one_chat_leaves_room(desk):
     moved = [
         row[0] for row in desk.rows("SELECT inbox_id FROM inbox_state WHERE stage = 'bind_chat' ORDER BY chat_seq")
     ]
-    assert set(moved) <= {other, *flood[: inbox.MOST_OF_CHAT]}
+    assert set(moved) <= {other, *flood[: inbox.MOST_BESIDES]}
     assert other in moved
     with desk.session.transaction() as connection:
-        claim = inbox.claim(connection, Step.CRM_LOOKUP, flood, 500, 0, 0.0)
-    assert [len(line) for line in claim.lines] == [inbox.MOST_OF_CHAT]
-    assert claim.full
-    assert claim.left == ()
+        claims = [inbox.claim(connection, Step.CRM_LOOKUP, named, 500, 500, 0.0) for named in (flood, ())]
+    assert [[len(line) for line in claim.lines] for claim in claims] == [[inbox.MOST_BESIDES], [inbox.MOST_OF_CHAT]]
+    assert all(claim.full and claim.left == () for claim in claims)
     drain(desk, worker)
     assert desk.rows(
         "SELECT text FROM messages JOIN chats ON chats.id = chat_id AND chats.external_id = 'flood' ORDER BY seq"
