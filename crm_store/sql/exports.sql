@@ -1,15 +1,19 @@
 -- Everything of one kind, page by page, in one statement each. Read-only, without locks.
 
 -- name: inbox
--- The newest first, down to a moment. An id is given before its commit: a page may lack what commits later.
+-- The newest first. An id is given before its commit: a page may lack what commits later. LATERAL: one by one, so that no
+-- plan reads the whole inbox for a page of it.
 SELECT
-    state.inbox_id, channels.key, inbox.message ->> 'kind', inbox.message ->> 'external_id', state.stage::text,
+    state.inbox_id, channels.key, inbox.kind, inbox.external_id, state.stage::text,
     state.reason, state.chat_id, state.chat_seq, state.accepted_at, state.finished_at, live.id, state.dialog_id
 FROM (
     SELECT * FROM inbox_state WHERE inbox_id < coalesce(%(before)s::bigint, 9223372036854775807)
     ORDER BY inbox_id DESC LIMIT %(limit)s
 ) AS state
-LEFT JOIN inbox ON inbox.id = state.inbox_id
+LEFT JOIN LATERAL (
+    SELECT channel_id, message ->> 'kind' AS kind, message ->> 'external_id' AS external_id
+    FROM inbox WHERE inbox.id = state.inbox_id OFFSET 0
+) AS inbox ON true
 LEFT JOIN channels ON channels.id = inbox.channel_id
 LEFT JOIN cards ON cards.id = state.card_id
 LEFT JOIN cards AS live ON live.id = coalesce(cards.live_id, cards.id) AND live.type <> 'provisional'
