@@ -5,14 +5,12 @@ card does not depend on which of the two is worked on first.
 """
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bench.desk import KINDS
-from loadgen.people import Person, new_person
-from loadgen.phrases import PHRASES
-from tracker.extraction import extract
-from tracker.identifiers import IdentifierKind, phone_key
+from loadgen.distinct_people import people
+from loadgen.people import Person
+from tracker.identifiers import IdentifierKind
 
 KIND_SHARES = {"telegram": 0.42, "livechat": 0.25, "custom": 0.25, "whatsapp": 0.06, "webform": 0.02}
 """Of the chats. WhatsApp proves a phone and a form is known by its e-mail in every message: they are few."""
@@ -66,25 +64,3 @@ def _link(rng: random.Random, kind: str) -> IdentifierKind:
     if kind == "webform":
         return IdentifierKind.EMAIL
     return IdentifierKind.EMAIL if rng.random() < LINKED_BY_EMAIL else IdentifierKind.PHONE
-
-
-def people(rng: random.Random, count: int) -> Iterator[Person]:
-    """Customers of whom no two have an id in common, and whose phones and e-mails are found where they are written."""
-    taken: set[object] = set()
-    made = 0
-    while made < count:
-        person = replace(new_person(rng, ("any",)), signs_in=False)
-        ids = {person.code, person.messenger_id, phone_key(person.phone), person.email}
-        if ids & taken or not _is_found(person):
-            continue
-        taken |= ids
-        made += 1
-        yield person
-
-
-def _is_found(person: Person) -> bool:
-    """Dice make placeholders and numbers outside the numbering plans, too."""
-    phrases = PHRASES[person.country.language]
-    phones = extract(phrases.phone[0].format(person.written_phone), None)
-    emails = extract(phrases.email[0].format(person.email), None)
-    return [i.key for i in phones] == [phone_key(person.phone)] and [i.key for i in emails] == [person.email]

@@ -15,23 +15,17 @@ import json
 import random
 import sys
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import uvloop
 
 from bench import desk
-from bench.connection import Connection, request_bytes
 from bench.stream import Stream, make_stream
+from loadgen.driving.connection import request_bytes
+from loadgen.driving.driver import Driver
 from loadgen.wire import webhook
-
-CONNECTIONS = 256
-"""At the most, for every side. Providers open many: Telegram alone up to 100 to one bot."""
-
-PAUSE_AFTER_FAILURE = 0.2
 
 SIGNED_AHEAD = 280
 """Seconds by which a signature's time lies ahead of the start. A signature holds 300 seconds to either side of it."""
@@ -69,124 +63,20 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, max(0, -(-int(share * 10_000) * len(ordered) // 10_000) - 1))]
 
 
-class Driver:
-    """Sends the requests of one stream over at most CONNECTIONS connections."""
-
-    def __init__(self, stream: Stream, url: str, rate: float | None) -> None:
-        split = urlsplit(url)
-        self._address = (split.hostname or "", split.port or 80)
-        self._due = planned_times(stream.seed, rate, len(stream.requests)) if rate else None
-        self._requests = _signed(stream, split.netloc)
-        self._chats = [said.chat for said in stream.requests]
-        self._next = 0
-        self._left = len(self._requests)
-        self._ready: deque[int] = deque()
-        self._behind: dict[int, deque[int]] = defaultdict(deque)
-        self._busy: set[int] = set()
-        self._idle: list[Connection] = []
-        self._sending: dict[Connection, int] = {}
-        self._opening = 0
-        self._answers: Counter[str] = Counter()
-        self._tries_again = 0
-        self._latencies: list[float] = []
-        self._done = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def run(self) -> Sending:
-        """Send everything."""
-        self._loop = asyncio.get_running_loop()
-        await asyncio.gather(*(self._open() for _ in range(CONNECTIONS)))
-        began, self._began, cpu = time.time(), self._loop.time(), time.process_time()
-        if self._due is None:
-            self._ready.extend(range(len(self._requests)))
-            self._next = len(self._requests)
-        self._pump()
-        await self._done.wait()
-        seconds = self._loop.time() - self._began
-        cpu = time.process_time() - cpu
-        for connection in [*self._idle, *self._sending]:
-            connection.close()
-        p50, p99 = (percentile(self._latencies, share) for share in (0.5, 0.99)) if self._latencies else (None, None)
-        return Sending(began, seconds, cpu, dict(self._answers), self._tries_again, p50, p99)
-
-    def _pump(self) -> None:
-        """Send what is due, as far as there are connections."""
-        if self._due is not None:
-            now = self._loop.time() - self._began
-            while self._next < len(self._due) and self._due[self._next] <= now:
-                self._ready.append(self._next)
-                self._next += 1
-            if self._next < len(self._due):
-                self._loop.call_at(self._began + self._due[self._next], self._pump)
-        self._send_ready()
-
-    def _send_ready(self) -> None:
-        while self._idle and self._ready:
-            number = self._ready.popleft()
-            chat = self._chats[number]
-            if chat in self._busy:
-                self._behind[chat].append(number)
-                continue
-            self._busy.add(chat)
-            connection = self._idle.pop()
-            self._sending[connection] = number
-            connection.send(self._requests[number])
-        if self._ready and not self._idle and len(self._sending) + self._opening < CONNECTIONS:
-            self._start(self._open())
-
-    def _answered(self, connection: Connection, status: int) -> None:
-        number = self._sending.pop(connection)
-        self._idle.append(connection)
-        self._answers[str(status)] += 1
-        if status == 503:
-            self._start(self._again(number))
-        else:
-            if self._due is not None:
-                self._latencies.append(self._loop.time() - self._began - self._due[number])
-            self._finish(number)
-        self._send_ready()
-
-    def _lost(self, connection: Connection) -> None:
-        number = self._sending.pop(connection, None)
-        if number is None:
-            if connection in self._idle:
-                self._idle.remove(connection)
-        else:
-            self._start(self._again(number))
-
-    def _finish(self, number: int) -> None:
-        chat = self._chats[number]
-        self._busy.discard(chat)
-        if behind := self._behind.get(chat):
-            self._ready.appendleft(behind.popleft())
-        self._left -= 1
-        if self._left == 0:
-            self._done.set()
-
-    async def _again(self, number: int) -> None:
-        await asyncio.sleep(PAUSE_AFTER_FAILURE)
-        self._tries_again += 1
-        self._busy.discard(self._chats[number])
-        self._ready.appendleft(number)
-        self._send_ready()
-
-    async def _open(self) -> None:
-        self._opening += 1
-        try:
-            _, connection = await self._loop.create_connection(
-                lambda: Connection(self._answered, self._lost), *self._address
-            )
-            self._idle.append(connection)
-        except OSError:
-            await asyncio.sleep(PAUSE_AFTER_FAILURE)
-        finally:
-            self._opening -= 1
-        self._send_ready()
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+async def send(stream: Stream, url: str, rate: float | None, ready: Callable[[], object] = lambda: None) -> Sending:
+    """Send everything. ready: called when all is signed, before the clock starts."""
+    requests = _signed(stream, urlsplit(url).netloc)
+    due = planned_times(stream.seed, rate, len(stream.requests)) if rate else None
+    driver = Driver(url, [said.chat for said in stream.requests], due, requests.__getitem__)
+    await driver.open()
+    ready()
+    began, cpu = time.time(), time.process_time()
+    await driver.run()
+    sent = driver.sent
+    answers = {status: n for status, n in sent.answers.items() if status != "0"}
+    waited = [answered - planned for planned, answered in zip(due or (), sent.answered, strict=False)]
+    p50, p99 = (percentile(waited, share) for share in (0.5, 0.99)) if waited else (None, None)
+    return Sending(began, max(sent.answered), time.process_time() - cpu, answers, sent.tries_again, p50, p99)
 
 
 def _signed(stream: Stream, host: str) -> list[bytes]:
@@ -204,6 +94,13 @@ def request_sizes(stream: Stream) -> list[int]:
     return [len(request) for request in _signed(stream, "127.0.0.1:8080")]
 
 
+def _wait_for_start() -> None:
+    gc.collect()
+    gc.freeze()
+    _tell("ready")
+    sys.stdin.readline()
+
+
 def _tell(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -219,12 +116,7 @@ def main() -> None:
     given = parser.parse_args()
     stream = make_stream(given.seed, given.messages)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        driver = Driver(stream, given.url, given.rate)
-        gc.collect()
-        gc.freeze()
-        _tell("ready")
-        sys.stdin.readline()
-        _tell(json.dumps(asdict(runner.run(driver.run()))))
+        _tell(json.dumps(asdict(runner.run(send(stream, given.url, given.rate, _wait_for_start)))))
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.driver import CONNECTIONS
 from bench.latency import Latency
 from bench.rounds import Round
 from bench.stream import Stream
+from loadgen.driving.driver import CONNECTIONS
 from tracker.identifiers import IdentifierKind
 
 _PACKAGES = ("celery", "fastapi", "kombu", "psycopg", "pydantic", "redis", "uvicorn", "uvloop")

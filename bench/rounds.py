@@ -10,20 +10,16 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cpu import cpu_seconds
 from bench.driver import Sending
 from bench.oracle import faults
 from bench.sides.side import Running, Side
 from bench.stream import Stream, tag_of
+from runtime.usage import cpu_seconds, wait_until_at_rest
 
 LOOK_SECONDS = 0.25
 """Between two looks whether all is done; when it was done, the database itself says."""
 
 STALLED_SECONDS = 120.0
-
-AT_REST = 0.1
-"""CPU seconds that all processes of a side need in a second while nothing is to be done, at the most."""
-
 SETTLED_WITHIN = 20.0
 
 Besides = Callable[[], AbstractContextManager[object]]
@@ -74,7 +70,7 @@ def drive(running: Running, stream: Stream, rate: float | None = None, besides: 
     Raises RoundError as `run_round`.
     """
     with ready_driver(running, stream, rate) as driver:
-        _settle(running)
+        wait_until_at_rest(running.processes, running.wait, SETTLED_WITHIN)
         before = cpu_seconds(running.processes())
         with besides():
             sending = send(running, driver)
@@ -116,17 +112,6 @@ def ready_driver(running: Running, stream: Stream, rate: float | None = None) ->
             yield process
         finally:
             process.kill()
-
-
-def _settle(running: Running) -> None:
-    """Wait until the side's processes have started and are at rest: starting is not what is measured."""
-    before, deadline = sum(cpu_seconds(running.processes()).values()), time.monotonic() + SETTLED_WITHIN
-    while time.monotonic() < deadline:
-        running.wait(1.0)
-        now = sum(cpu_seconds(running.processes()).values())
-        if now - before <= AT_REST:
-            return
-        before = now
 
 
 def send(running: Running, driver: "subprocess.Popen[str]") -> Sending:

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from bench.customers import people
 from chaos.poison import KILLS, RAISES
 from chaos.record import Given, Message, Poison
 from ingest.adapters.base import dump_slice
+from loadgen.distinct_people import people
 from loadgen.people import Person
 from loadgen.phrases import PHRASES
 from tracker.identifiers import IdentifierKind, phone_key

@@ -27,6 +27,7 @@ COMMANDS: tuple[tuple[str, str, str | None], ...] = (
     ("tracker", "cli.tracker.group:tracker", None),
     ("customers", "cli.customers:customers", None),
     ("alerts", "cli.alerts:alerts", None),
+    ("load", "cli.load.group:load", None),
     ("connect", "cli.connect:connect_command", "Connect a channel, with its open channel and operators."),
     ("doctor", "cli.doctor:doctor_command", "Look for what is wrong, and say what to do."),
     ("settings", "cli.settings:settings_command", "List every setting."),

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from console import (
     acts,
     event_routes,
+    export_routes,
     health,
     letter_routes,
     lookups,
@@ -51,6 +52,7 @@ def make_api(dependencies: Dependencies) -> FastAPI:
         replay_routes.router,  # before the letters, whose ids stand in the same place of a path
         letter_routes.router,
         event_routes.router,
+        export_routes.router,
         health.router,
         metrics.router,
     ):

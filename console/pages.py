@@ -18,6 +18,7 @@ T = TypeVar("T")
 _LARGEST = 2**63 - 1
 _Number = Annotated[int, Field(ge=0, le=_LARGEST)]
 _AT = TypeAdapter(tuple[_Number])
+_PAIR = TypeAdapter(tuple[_Number, _Number])
 _MOMENT = TypeAdapter(tuple[AwareDatetime, _Number])
 _PLACE = TypeAdapter(tuple[AwareDatetime, _Number, _Number])
 _YEARS = range(2, 9999)
@@ -50,6 +51,16 @@ def number_cursor(number: int) -> str:
 def read_number(cursor: str | None) -> int | None:
     """Raises ProblemError."""
     return None if cursor is None else _decode(cursor, _AT)[0]
+
+
+def pair_cursor(first: int, second: int) -> str:
+    """A cursor that is a chat and a place in it."""
+    return _encode(orjson.dumps([first, second]))
+
+
+def read_pair(cursor: str | None) -> tuple[int, int] | None:
+    """Raises ProblemError."""
+    return None if cursor is None else _decode(cursor, _PAIR)
 
 
 def moment_cursor(at: datetime, number: int) -> str:

@@ -66,6 +66,11 @@ class Operators:
         # One generator each, so that the order in which they get on does not change what they do.
         self._operators = [_Operator(account, random.Random(rng.getrandbits(64))) for account in accounts]
 
+    @property
+    def all_online(self) -> bool:
+        """Whether everybody is there."""
+        return all(operator.online for operator in self._operators)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; at the end all go offline."""
         async with asyncio.TaskGroup() as group:

@@ -43,13 +43,20 @@ class Act(StrEnum):
     SHARE_CONTACT = "share_contact"
     """Sends his own contact card, by the messenger's button."""
     WRITE_IN_GROUP = "write_in_group"
+    WRITE_AS_BOT = "write_as_bot"
+    """A program writes, as the messenger says."""
+    EDIT = "edit"
+    """Changes what he wrote before."""
+    SEND_PICTURE = "send_picture"
+    """One of an album; the text is its caption."""
 
 
 @dataclass(frozen=True, slots=True)
 class Writing:
     """One message of a customer. channel: key. number: unique over all messages of all runs.
 
-    gives_phone, gives_email: in fields of a form or protocol, besides what the text says.
+    gives_phone, gives_email: in fields of a form or protocol, besides what the text says. about: the number of the
+    message that is edited, or of the first of its album.
     """
 
     channel: str
@@ -59,6 +66,7 @@ class Writing:
     text: str
     gives_phone: bool = False
     gives_email: bool = False
+    about: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Histories: each message once, in its own chat, as it was written, and in the order of the chat."""
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -8,6 +7,7 @@ from itertools import pairwise
 from chaos.checks.inbox import by_external_id
 from chaos.checks.seen import Entry, Seen, told
 from chaos.record import Record, Sending
+from loadgen.verdict.order import behind_their_successors
 
 
 def once(seen: Seen, record: Record) -> Iterator[str]:
@@ -40,7 +40,8 @@ def order(seen: Seen, record: Record) -> Iterator[str]:
     """m1 precedes m2 if m1 was answered 2xx before m2 was first sent; and the history has the order of the inbox."""
     sent = by_external_id(record)
     items = {item.id: item for item in seen.items}
-    late, unlike_inbox, elsewhere = [], [], []
+    late: list[str] = []
+    unlike_inbox, elsewhere = [], []
     for history in _by_chat(seen.history).values():
         late += _out_of_order(history, sent)
         unlike_inbox += [b.external_id for a, b in pairwise(history) if _id(a) > _id(b)]
@@ -53,17 +54,9 @@ def order(seen: Seen, record: Record) -> Iterator[str]:
     yield from told("not in the place that its first step has fixed", elsewhere)
 
 
-def _out_of_order(history: Sequence[Entry], sent: Mapping[str, Sending]) -> list[str]:
-    """Those that stand behind one that was first sent after their answer."""
-    found, latest_sent = [], -math.inf
-    for entry in history:
-        one = sent.get(entry.external_id)
-        if one is None:
-            continue
-        if one.answered is not None and one.answered < latest_sent:
-            found.append(entry.external_id)
-        latest_sent = max(latest_sent, one.first_sent)
-    return found
+def _out_of_order(history: Sequence[Entry], sent: Mapping[str, Sending]) -> Iterator[str]:
+    known = ((entry.external_id, sent[entry.external_id]) for entry in history if entry.external_id in sent)
+    return behind_their_successors((name, one.first_sent, one.answered) for name, one in known)
 
 
 def _by_chat(history: Sequence[Entry]) -> dict[int, list[Entry]]:

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bench.connection import BadAnswerError, read_answer, request_bytes
-from bench.cpu import PROC, cpu_seconds
-from bench.driver import Driver, Sending
+from bench.driver import Sending, send
 from bench.stream import Stream, make_stream
+from loadgen.driving.connection import BadAnswerError, read_answer, request_bytes
+from runtime.usage import PROC, cpu_seconds, resident_bytes
 
 pytestmark = pytest.mark.unit
 
@@ -91,7 +91,7 @@ def sent_to(provider: Provider, stream: Stream, rate: float | None = None) -> Se
         server = await asyncio.start_server(provider.serve, "127.0.0.1", 0)
         async with server:
             port = server.sockets[0].getsockname()[1]
-            return await Driver(stream, f"http://127.0.0.1:{port}", rate).run()
+            return await send(stream, f"http://127.0.0.1:{port}", rate)
 
     return asyncio.run(run())
 
@@ -138,3 +138,11 @@ def test_cpu_seconds_of_this_process() -> None:
     after = cpu_seconds({"me": [os.getpid()], "nobody": [2**22 + 1]})
     assert after["me"] - before["me"] >= 0.08
     assert after["nobody"] == 0
+
+
+@pytest.mark.skipif(not PROC.is_dir(), reason="needs /proc")
+def test_resident_memory_of_this_process() -> None:
+    """It is some megabytes, and nobody has none."""
+    found = resident_bytes({"me": [os.getpid()], "nobody": [2**22 + 1]})
+    assert 1_000_000 < found["me"] < 10_000_000_000
+    assert found["nobody"] == 0

@@ -1,0 +1,1 @@
+"""From what was sent and seen to figures."""

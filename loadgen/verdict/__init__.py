@@ -1,0 +1,1 @@
+"""What the desk did, held against what was sent to it. Pure: nothing here asks anybody."""

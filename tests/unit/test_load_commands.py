@@ -1,0 +1,89 @@
+"""The commands of `openchannel load`: what they refuse, what they write, and with what they end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from typer.testing import CliRunner
+
+from cli.load import testing
+from cli.load.group import load
+from cli.refusals import RefusedError
+from config.settings import SettingsError
+from loadgen.report_data import Finding, Report, Verdict
+from loadgen.streams.desk import desk_of
+from loadgen.streams.files import read_stream
+from loadgen.streams.making import make_stream
+from loadgen.trial import Target
+
+pytestmark = pytest.mark.unit
+
+
+def run(*arguments: str) -> Any:
+    """Its result, with the exception that `openchannel` turns into one line."""
+    return CliRunner().invoke(load, arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        (["run"], SettingsError, "--embedded"),
+        (["run", "--embedded", "--url", "http://127.0.0.1:1"], SettingsError, "--embedded"),
+        (["run", "--embedded", "--find-max", "--drain", "5"], SettingsError, "ask for one of them"),
+        (["replay", __file__, "--embedded"], RefusedError, ":1: this is no line of a stream"),
+        (["generate", "/nowhere/at/all.jsonl", "--seconds", "1"], RefusedError, "cannot be written"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_starts(arguments, error, said) -> None:
+    """With what to do."""
+    refused = run(*arguments)
+    assert isinstance(refused.exception, error)
+    assert said in str(refused.exception)
+
+
+def test_generate_writes_the_stream_of_its_options(tmp_path: Path) -> None:
+    """The same as the library makes."""
+    file = tmp_path / "s.jsonl"
+    done = run(
+        "generate", str(file), "--profile", "ramp", "--rate", "20", "--seconds", "5", "--seed", "8", "--desk", "3"
+    )
+    assert done.exit_code == 0
+    assert read_stream(file) == make_stream(8, "ramp", 20.0, 5.0, 3)
+
+
+@pytest.mark.parametrize(("lost", "status"), [(0, 0), (2, 1)])
+def test_what_does_not_balance_ends_with_one(monkeypatch, tmp_path: Path, lost: int, status: int) -> None:
+    """Nothing else does: the report is written and shown either way."""
+    verdict = Verdict([Finding("lost", lost, ["m-1"][:lost])], {"messages": 3}, {})
+    asked = []
+
+    @contextmanager
+    def target_of(*_: object, **__: object) -> Iterator[Target]:
+        yield Target("http://desk", "token", desk_of(1))
+
+    def at_a_rate(_target, how, repeats, settings, _show) -> Report:
+        asked.append((how, repeats))
+        return replace(empty_report(), settings=settings, verdict=verdict)
+
+    monkeypatch.setattr(testing, "target_of", target_of)
+    monkeypatch.setattr(testing, "at_a_rate", at_a_rate)
+    ended = run("run", "--embedded", "--profile", "day", "--repeats", "3", "--report", str(tmp_path / "r"))
+    assert ended.exit_code == status, click.unstyle(ended.output)
+    assert {file.name for file in (tmp_path / "r").iterdir()} == {"report.json", "report.html"}
+    assert ("It balances" in ended.output) is not lost
+    ((how, repeats),) = asked
+    assert (how.profile, repeats) == ("day", 3)
+
+
+def empty_report() -> Report:
+    """Of a test in which nothing was sent."""
+    from loadgen.streams.stream import Header, Stream
+    from loadgen.summary import report_of
+    from loadgen.trial import Played
+
+    stream = Stream(Header(1, "steady", 1, 1, 1), [])
+    return report_of(Played(stream, 0.0, [], {}, [], Verdict([], {}, {})), {}, 0.0)
