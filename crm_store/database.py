@@ -1,7 +1,7 @@
 """Connections to PostgreSQL: how they are opened, kept, and given up."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -70,6 +70,14 @@ _BY_INDEX = {
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
 }
+
+
+def in_one_trip(connection: Connection) -> AbstractContextManager[object]:
+    """Statements in the block whose results nobody reads are sent together; errors are raised at its end at the latest.
+
+    Row counts are not known within it.
+    """
+    return connection.pipeline()
 
 
 def is_url(text: str) -> bool:

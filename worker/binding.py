@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from crm_store import cards, chats, matching, parting
 from crm_store.cards import NewCard
 from crm_store.chats import ChatContext
-from crm_store.database import Connection
+from crm_store.database import Connection, in_one_trip
 from crm_store.matching import NewMerge
 from tracker.channels import OpenChannelSettings, TypedIdentifiers
 from tracker.claims import Standing
@@ -132,6 +132,13 @@ def _write(connection: Connection, book: Book, bindings: Bindings, contexts: Map
         _new_card(sighting, binding, contexts[sighting.chat_id]) for sighting, binding in bindings if binding.is_new
     ]
     newly_bound = {s.chat_id: (binding, s.inbox_id) for s, binding in bindings if binding.bound_by}
+    with in_one_trip(connection):
+        _write_all(connection, book, made, newly_bound)
+
+
+def _write_all(
+    connection: Connection, book: Book, made: Sequence[NewCard], newly_bound: Mapping[int, tuple[Binding, int]]
+) -> None:
     if made:
         cards.insert(connection, made)
     if newly_bound:

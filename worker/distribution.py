@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from crm_store import desks, events, planning, seats, timers
-from crm_store.database import Connection
+from crm_store.database import Connection, in_one_trip
 from crm_store.desks import LockedOpenChannel
 from crm_store.events import Event
 from crm_store.planning import Assignment, DecisionRecord, PlannedDialog
@@ -271,21 +271,22 @@ def _carry_out(
     ]
     served.kept += [one.dialog_id for one in made.decisions if one.kept]
     served.handed += [one.dialog_id for one in changed if planned[one.dialog_id].operator_id is not None]
-    if changed:
-        planning.assign(connection, [_assignment(planned[one.dialog_id], one) for one in changed])
-    if newly_kept:
-        planning.keep(connection, [one.dialog_id for one in newly_kept])
-    if changed or newly_kept:
-        moved = {one.dialog_id for one in (*changed, *newly_kept)}
-        told = [one for one in made.decisions if one.dialog_id in moved]  # each was decided by what the former left
-        ineligible = {why.value: ids for why, ids in made.ineligible.items()}
-        plan_id = planning.insert_plan(connection, desk.id, ineligible) if ineligible else None
-        planning.explain(connection, [_record(planned[one.dialog_id], one, hand_over) for one in told], plan_id)
-        events.log(connection, [_event(desk, planned[one.dialog_id], one, hand_over) for one in told])
-    _set_clocks(connection, prepared, planned, made.decisions)
-    if made.turns:
-        seats.set_turns(connection, desk.id, made.turns)
-        desks.set_open_channel_turn(connection, desk.id, made.turn)
+    with in_one_trip(connection):
+        if changed:
+            planning.assign(connection, [_assignment(planned[one.dialog_id], one) for one in changed])
+        if newly_kept:
+            planning.keep(connection, [one.dialog_id for one in newly_kept])
+        if changed or newly_kept:
+            moved = {one.dialog_id for one in (*changed, *newly_kept)}
+            told = [one for one in made.decisions if one.dialog_id in moved]  # each was decided by what the former left
+            ineligible = {why.value: ids for why, ids in made.ineligible.items()}
+            plan_id = planning.insert_plan(connection, desk.id, ineligible) if ineligible else None
+            planning.explain(connection, [_record(planned[one.dialog_id], one, hand_over) for one in told], plan_id)
+            events.log(connection, [_event(desk, planned[one.dialog_id], one, hand_over) for one in told])
+        _set_clocks(connection, prepared, planned, made.decisions)
+        if made.turns:
+            seats.set_turns(connection, desk.id, made.turns)
+            desks.set_open_channel_turn(connection, desk.id, made.turn)
     freed = {planned[one.dialog_id].operator_id for one in changed}
     served.freed += [(who, desk.id) for who in sorted(who for who in freed if who is not None)]
     return bool(changed)
