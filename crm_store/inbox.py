@@ -208,21 +208,20 @@ def claim(connection: Connection, step: Step, named: Collection[int], limit: int
     """
     locked, full = _lock_chats(connection, step, named, waiting, waited)
     lines: list[tuple[ClaimedItem, ...]] = []
-    deferred: dict[int, datetime] = {}
-    cap = MOST_BESIDES if named else MOST_OF_CHAT
+    retried: list[int] = []
+    cap = MOST_BESIDES if named and waiting else MOST_OF_CHAT
     most = min(limit, cap)
     for _, chat_rows in groupby(_pending(connection, step, locked, most), key=lambda row: row.item.chat_id):
         rows = list(chat_rows)
-        full = full or len(rows) == cap
         line = tuple(row.item for row in takewhile(lambda row: row.may_enter(step), rows))
         if line:
             lines.append(line)
-        _defer_behind(rows[len(line) :], step, deferred)
-    if deferred:
-        connection.execute(
-            _SQL["defer_items"],
-            {"step": step, "inbox_ids": list(deferred), "due_ats": list(deferred.values())},
-        )
+            full = full or len(rows) == cap
+        behind = rows[len(line) :]
+        if behind and behind[0].stage == step:
+            retried.append(behind[0].item.inbox_id)
+    if retried:
+        connection.execute(_SQL["defer_behind"], {"step": step, "inbox_ids": retried, "most": MOST_DEFERRED})
     return Claim(tuple(lines), full, _left(connection, step, named, lines, locked))
 
 
@@ -231,7 +230,6 @@ class _PendingRow:
     item: ClaimedItem
     stage: str
     is_due: bool
-    due_at: datetime
 
     def may_enter(self, step: Step) -> bool:
         return self.stage == step and self.is_due
@@ -272,21 +270,18 @@ MOST_OF_CHAT = 50
 MOST_BESIDES = 10
 """The same where a batch has items of its own to do."""
 
+MOST_DEFERRED = 1000
+"""Items that one claim defers behind each that is retried; the next claim goes on."""
+
 
 def _pending(connection: Connection, step: Step, chat_ids: Sequence[int], limit: int) -> list[_PendingRow]:
     if not chat_ids:
         return []
     rows = connection.execute(_SQL["pending_of_chats"], {"chat_ids": chat_ids, "step": step, "limit": limit}).fetchall()
     return [
-        _PendingRow(ClaimedItem(inbox_id, chat_id, chat_seq, batch_limit, card_id, dialog_id), stage, is_due, due_at)
-        for inbox_id, chat_id, chat_seq, stage, is_due, due_at, batch_limit, card_id, dialog_id in rows
+        _PendingRow(ClaimedItem(inbox_id, chat_id, chat_seq, batch_limit, card_id, dialog_id), stage, is_due)
+        for inbox_id, chat_id, chat_seq, stage, is_due, batch_limit, card_id, dialog_id in rows
     ]
-
-
-def _defer_behind(rest: Sequence[_PendingRow], step: Step, deferred: dict[int, datetime]) -> None:
-    if rest and rest[0].stage == step:
-        retried = rest[0]
-        deferred.update((row.item.inbox_id, retried.due_at) for row in rest[1:] if row.stage == step and row.is_due)
 
 
 def _left(

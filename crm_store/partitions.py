@@ -6,7 +6,7 @@ Each function is part of the caller's transaction, and changes all or nothing: w
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -58,11 +58,15 @@ class Partition:
     table: str
     name: str
     begins: datetime | None
-    ends: datetime
+    ends: datetime | None
 
     def is_older_than(self, moment: datetime) -> bool:
         """Whether all that it may hold was received before."""
-        return self.ends <= moment
+        return self.ends is not None and self.ends <= moment
+
+    def overlaps(self, begins: datetime, ends: datetime) -> bool:
+        """Whether it holds something of a period."""
+        return (self.ends is None or self.ends > begins) and (self.begins is None or self.begins < ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,12 @@ class NotOwnerError(StoreError):
     reason = "not_owner"
 
 
+class DefaultTooLargeError(StoreError):
+    """No partition can be attached in a moment: PostgreSQL looks through the default one for its rows."""
+
+    reason = "default_too_large"
+
+
 def existing(connection: Connection, table: str) -> list[Partition]:
     """The partitions of a table but for its default one, the oldest first."""
     return [Partition(table, *row) for row in connection.execute(_SQL["existing"], {"table": table}).fetchall()]
@@ -95,13 +105,13 @@ def make_next(connection: Connection, kind: Partitioned) -> str | None:
     """Make the first of the missing partitions; returns its name, or None if none is missing.
 
     A period that has begun without one has none: what comes in goes to the default partition, and stays there.
-    Call `take_turn` before. Raises BusyError if others do not let it, and NotOwnerError.
+    Call `take_turn` before. Raises BusyError if others do not let it, NotOwnerError and DefaultTooLargeError.
     """
     there = existing(connection, kind.table)
     parameters = {"unit": kind.unit, "ahead": kind.ahead, "named": kind.named}
     for name, begins, ends in connection.execute(_SQL["wanted"], parameters).fetchall():
-        overlaps = any(part.ends > begins and (part.begins is None or part.begins < ends) for part in there)
-        if not overlaps and _make(connection, Partition(kind.table, name, begins, ends)):
+        taken = any(part.overlaps(begins, ends) for part in there)
+        if not taken and _make(connection, Partition(kind.table, name, begins, ends)):
             return str(name)
     return None
 
@@ -113,6 +123,10 @@ def _make(connection: Connection, part: Partition) -> bool:
             _execute(connection, "attach", part)
     except (psycopg.errors.CheckViolation, psycopg.errors.DuplicateTable):
         return False  # its rows are in the default partition, or somebody has a table of this name
+    except psycopg.errors.QueryCanceled as error:
+        raise DefaultTooLargeError(
+            f"the default partition of {part.table} is too large to be read meanwhile"
+        ) from error
     return True
 
 
@@ -125,7 +139,8 @@ def old(connection: Connection, table: str, days: int) -> list[Partition]:
 def days_ahead(connection: Connection, table: str) -> int:
     """For how many whole days there are partitions; negative if not for the present."""
     now = _days_ago(connection, 0)
-    return (max((part.ends for part in existing(connection, table)), default=now) - now).days
+    ends = [part.ends for part in existing(connection, table)]
+    return (max((one or datetime.max.replace(tzinfo=UTC) for one in ends), default=now) - now).days
 
 
 def _days_ago(connection: Connection, days: int) -> datetime:

@@ -201,7 +201,7 @@ def _in_history(connection: Connection, items: Sequence[tuple[DeadItem, NewItem]
 def split(connection: Connection, item: DeadItem, events: Sequence[NewItem]) -> list[int]:
     """A body that can be cut now: its events are accepted as items of their own. Returns those for the first step.
 
-    They have come in when it came: what a provider sent is kept no longer for being read late.
+    They have come in when it came.
     """
     ids = inbox.accept(connection, events, datetime.now(UTC).date(), events[0].received_at) if events else []
     connection.execute(

@@ -45,7 +45,7 @@ class AcceptOptions:
     limit: items of one commit. backlog: items waiting.
     """
 
-    window: float = 0.004
+    window: float = 0.008
     limit: int = 500
     backlog: int = 20_000
 

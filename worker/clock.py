@@ -191,7 +191,7 @@ class Clock:
                     return 0.0
         except BusyError:
             return PARTITIONS_AGAIN
-        except partitions.NotOwnerError as error:
+        except (partitions.NotOwnerError, partitions.DefaultTooLargeError) as error:
             log.warning("partition_not_made", error=error)
         return PARTITIONS_INTERVAL
 

@@ -50,5 +50,8 @@ class Watchdog:
 
     def _run(self) -> None:
         while True:
+            began = self._clock()
             time.sleep(self._patience / 10)
+            if self._clock() - began > self._patience / 2:
+                self.consumed()  # the whole process was stopped, and has had no time to consume anything
             self.look()

@@ -92,7 +92,7 @@ WHERE inbox_id = ANY(%(inbox_ids)s) AND stage = %(step)s AND due_at <= now() AND
 -- lock: a snapshot that is older than the lock would show items that another worker has moved on.
 SELECT
     state.inbox_id, state.chat_id, state.chat_seq, state.stage, state.due_at <= clock_timestamp() AS is_due,
-    state.due_at, state.batch_limit, state.card_id, state.dialog_id
+    state.batch_limit, state.card_id, state.dialog_id
 FROM unnest(%(chat_ids)s::bigint[]) AS claimed (chat_id)
 CROSS JOIN LATERAL (
     SELECT * FROM inbox_state
@@ -133,11 +133,24 @@ CROSS JOIN LATERAL jsonb_to_record(item.message) AS said (
 UPDATE inbox_state AS state SET accepted_at = inbox.received_at
 FROM inbox WHERE state.inbox_id = ANY(%(inbox_ids)s) AND inbox.id = state.inbox_id
 
--- name: defer_items
+-- name: defer_behind
 -- Items that stand behind one that is retried wait as long as it does, and not at the head of the line.
-UPDATE inbox_state AS state SET due_at = given.due_at
-FROM unnest(%(inbox_ids)s::bigint[], %(due_ats)s::timestamptz[]) AS given (inbox_id, due_at)
-WHERE state.inbox_id = given.inbox_id AND state.stage = %(step)s
+UPDATE inbox_state AS state SET due_at = behind.due_at
+FROM (
+    SELECT item.inbox_id, head.due_at
+    FROM unnest(%(inbox_ids)s::bigint[]) AS retried (inbox_id)
+    JOIN inbox_state AS head ON head.inbox_id = retried.inbox_id
+    CROSS JOIN LATERAL (
+        SELECT inbox_id FROM inbox_state AS later
+        WHERE later.chat_id = head.chat_id AND later.stage = %(step)s AND later.stage < 'done'
+            AND later.due_at < head.due_at AND later.due_at <= clock_timestamp() AND (
+                later.chat_seq > head.chat_seq
+                OR later.chat_seq IS NULL AND (head.chat_seq IS NOT NULL OR later.inbox_id > head.inbox_id)
+            )
+        ORDER BY later.chat_seq, later.inbox_id LIMIT %(most)s OFFSET 0
+    ) AS item
+) AS behind
+WHERE state.inbox_id = behind.inbox_id AND state.stage = %(step)s
 
 -- name: move_items
 -- To their next stages, on condition that they still stand in this one: a doubled or late task changes nothing. With it

@@ -11,7 +11,7 @@ SELECT pg_try_advisory_xact_lock(hashtextextended('openchannel partitions', 0))
 SELECT set_config('lock_timeout', %(lock)s, true), set_config('statement_timeout', %(statement)s, true)
 
 -- name: existing
--- All but the default one, the oldest first. No beginning: from the beginning of time.
+-- All but the default one, the oldest first. No beginning: from the beginning of time. No end: for ever.
 SELECT
     name, substring(bounds FROM 'FROM \(''([^'']+)''\)')::timestamptz AS begins,
     substring(bounds FROM 'TO \(''([^'']+)''\)')::timestamptz AS ends

@@ -325,3 +325,18 @@ def test_a_flood_in_one_chat_leaves_room(desk):
     assert desk.rows(
         "SELECT text FROM messages JOIN chats ON chats.id = chat_id AND chats.external_id = 'flood' ORDER BY seq"
     ) == [(f"{n}",) for n in range(len(flood))]
+
+
+def test_all_that_stands_behind_a_retried_item_waits(desk, monkeypatch):
+    """However much it is: a chat that cannot go on is no candidate again and again."""
+    monkeypatch.setattr(inbox, "MOST_DEFERRED", 70)
+    items = say(desk, *[1] * (2 * inbox.MOST_OF_CHAT))
+    retry_in(desk, items[0], 30)
+    for _ in range(2):
+        with claimed(desk) as (_, claim):
+            assert ids(claim) == []
+            assert not claim.full, "there is nothing to be done at once"
+    due = dict(desk.rows("SELECT inbox_id, due_at FROM inbox_state"))
+    assert set(due.values()) == {due[items[0]]}
+    with claimed(desk, named=items) as (_, claim):
+        assert (ids(claim), claim.left) == ([], ())
