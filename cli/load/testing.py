@@ -36,16 +36,27 @@ class Asked:
     seed: int
     desk: int
 
-    def stream(self, rate: float, number: int) -> Stream:
-        """The stream of a trial; each has a seed of its own, so that the desk does not know its messages."""
-        return make_stream(self.seed + number, self.profile, rate, self.warm_up + self.seconds, self.desk)
+
+class Streams:
+    """The streams of a test's trials, which are all played on one desk."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._made = 0
+        self._taken: set[object] = set()
+
+    def make(self, rate: float) -> Stream:
+        """The next one. Its seed is its own, so that the desk does not know its messages; nor any of its people."""
+        asked, seed = self._asked, self._asked.seed + self._made
+        self._made += 1
+        return make_stream(seed, asked.profile, rate, asked.warm_up + asked.seconds, asked.desk, self._taken)
 
 
 def at_a_rate(target: Target, asked: Asked, repeats: int, settings: Settings, show: Show) -> Report:
     """Trials at one rate; the report is of the first that does not balance, otherwise of the median one."""
-    trials: list[tuple[Trial, Played]] = []
-    for number in range(repeats):
-        played = play(target, asked.stream(asked.rate, number), show)
+    streams, trials = Streams(asked), list[tuple[Trial, Played]]()
+    for _ in range(repeats):
+        played = play(target, streams.make(asked.rate), show)
         trials.append((trial_of(played, asked.rate, asked.warm_up), played))
     listed = [trial for trial, _ in trials] if repeats > 1 else []
     return report_of(typical(trials), settings, asked.warm_up, listed)
@@ -53,10 +64,10 @@ def at_a_rate(target: Target, asked: Asked, repeats: int, settings: Settings, sh
 
 def highest_rate(target: Target, asked: Asked, limit: float, settings: Settings, show: Show) -> Report:
     """The highest rate at which p99 to the last step stays under a limit, in seconds; the report is of that trial."""
-    made: dict[Trial, Played] = {}
+    streams, made = Streams(asked), dict[Trial, Played]()
 
     def measure(rate: float) -> Trial:
-        played = play(target, asked.stream(rate, len(made)), show)
+        played = play(target, streams.make(rate), show)
         trial = trial_of(played, rate, asked.warm_up, limit)
         made[trial] = played
         return trial

@@ -79,6 +79,15 @@ def test_what_does_not_balance_ends_with_one(monkeypatch, tmp_path: Path, lost: 
     assert (how.profile, repeats) == ("day", 3)
 
 
+def test_trials_of_one_test_have_no_person_in_common(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are played on one desk; whatever the dice of their seeds say."""
+    monkeypatch.setattr(testing, "make_stream", lambda _seed, *how: make_stream(1, *how))
+    streams = testing.Streams(testing.Asked("steady", 20, 5, 1, 4, 1))
+    first, second = ({one.meaning.customer for one in streams.make(20).requests} for _ in range(2))
+    assert first
+    assert not first & second
+
+
 def empty_report() -> Report:
     """Of a test in which nothing was sent."""
     from loadgen.streams.stream import Header, Stream
