@@ -33,7 +33,7 @@ OPERATORS_PACE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A running system. token: the service's, or an administrator's.
+    """A running system. token: the service's.
 
     wait: lets so many seconds pass, and looks after what runs; raises KeyboardInterrupt to end it. usage: of its
     processes, empty where they run elsewhere. hold: stops the workers, or lets them go on; None where nobody can.

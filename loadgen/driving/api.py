@@ -33,7 +33,7 @@ class DeskApi:
     """As a context. Raises LoadError where the desk does not answer as it should."""
 
     def __init__(self, url: str, token: str, transport: httpx.BaseTransport | None = None) -> None:
-        """token: the service's, or an administrator's. transport: another way to the server than by TCP."""
+        """token: the service's; /api/ledger is for no other. transport: another way to the server than by TCP."""
         headers = {"authorization": f"Bearer {token}"}
         self._client = httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False, transport=transport)
 
