@@ -56,7 +56,7 @@ def run_command(
     if sum((repeats > 1, find_max, drain is not None)) > 1:
         raise SettingsError("--repeats, --find-max and --drain are different tests: ask for one of them")
     asked = testing.Asked(profile.value, rate, seconds, warm_up, seed, desk)
-    settings: Settings = {"profile": profile.value, "seed": seed, "rate": rate, "embedded": private}
+    settings: Settings = {"profile": profile.value, "seed": seed, "desk": desk, "rate": rate, "embedded": private}
 
     def test(target: "Target", show: "Show") -> "Report":
         if drain is not None:
@@ -113,6 +113,7 @@ def replay_command(
         "stream": file.name,
         "profile": header.profile,
         "seed": header.seed,
+        "desk": header.desk,
         "rate": header.rate,
         "speed": speed,
         "embedded": private,

@@ -66,17 +66,35 @@ def test_what_does_not_balance_ends_with_one(monkeypatch, tmp_path: Path, lost: 
         yield Target("http://desk", "token", desk_of(1))
 
     def at_a_rate(_target, how, repeats, settings, _show) -> Report:
-        asked.append((how, repeats))
+        asked.append((how, repeats, settings))
         return replace(empty_report(), settings=settings, verdict=verdict)
 
     monkeypatch.setattr(testing, "target_of", target_of)
     monkeypatch.setattr(testing, "at_a_rate", at_a_rate)
-    ended = run("run", "--embedded", "--profile", "day", "--repeats", "3", "--report", str(tmp_path / "r"))
+    ended = run(
+        "run", "--embedded", "--profile", "day", "--repeats", "3", "--desk", "8", "--report", str(tmp_path / "r")
+    )
     assert ended.exit_code == status, click.unstyle(ended.output)
     assert {file.name for file in (tmp_path / "r").iterdir()} == {"report.json", "report.html"}
     assert ("It balances" in ended.output) is not lost
-    ((how, repeats),) = asked
-    assert (how.profile, repeats) == ("day", 3)
+    ((how, repeats, settings),) = asked
+    assert (how.profile, how.desk, repeats) == ("day", 8, 3)
+    assert settings == {
+        "profile": "day", "seed": 1, "desk": 8, "rate": 50.0, "embedded": True,
+        "seconds": 30.0, "warm_up": 5.0, "repeats": 3,
+    }  # fmt: skip
+
+
+def test_a_replay_tells_how_its_stream_was_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its settings name the desk, whose seed has to be the same for it to be played again."""
+    run("generate", str(tmp_path / "s.jsonl"), "--seconds", "1", "--desk", "3")
+    told: list[Any] = []
+    monkeypatch.setattr(testing, "replayed", lambda *how: told.append(how[4]))
+    monkeypatch.setattr(testing, "test_and_tell", lambda test, *_, **__: test(None, None))
+    assert run("replay", str(tmp_path / "s.jsonl"), "--embedded", "--speed", "2").exit_code == 0
+    assert told == [
+        {"stream": "s.jsonl", "profile": "steady", "seed": 1, "desk": 3, "rate": 50.0, "speed": 2.0, "embedded": True}
+    ]
 
 
 def test_trials_of_one_test_have_no_person_in_common(monkeypatch: pytest.MonkeyPatch) -> None:
