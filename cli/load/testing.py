@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from cli.load.targets import target_of
+from cli.refusals import RefusedError
 from config.logging import configure_logging
 from loadgen import reporting
 from loadgen.report_data import Report, Trial
@@ -90,17 +91,37 @@ def replayed(target: Target, stream: Stream, speed: float, warm_up: float, setti
 
 
 def test_and_tell(test: Test, url: str | None, desk: int, folder: Path | None, *, private: bool, as_json: bool) -> None:
-    """Make a test, show its report, write it into a folder, and exit: with 1 if it does not balance."""
+    """Make a test, show its report, write it into a folder, and exit: with 1 if it does not balance.
+
+    Raises RefusedError, before the test if the folder cannot be made, and after it if the files cannot be written.
+    """
     configure_logging("console", "ERROR", "load")
-    folder = folder.absolute() if folder is not None else None
+    folder = _made(folder) if folder is not None else None
     beside = Console(stderr=True)
     with target_of(url, desk, private=private) as target, reporting.Live(beside) as live:
         made = test(target, live.show)
-    if folder is not None:
-        for path in reporting.write(made, folder):
-            beside.print(f"written: {path}", highlight=False, soft_wrap=True)
     if as_json:
         sys.stdout.write(dump(made))
+        sys.stdout.flush()
     else:
         reporting.show(made, Console())
+    if folder is not None:
+        for path in _written(made, folder):
+            beside.print(f"written: {path}", highlight=False, soft_wrap=True)
     raise typer.Exit(0 if made.verdict.balances else 1)
+
+
+def _made(folder: Path) -> Path:
+    """Before the test, which may be long. Raises RefusedError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RefusedError(f"{folder} cannot be made: {error.strerror}") from error
+    return folder.absolute()
+
+
+def _written(report: Report, folder: Path) -> list[Path]:
+    try:
+        return reporting.write(report, folder)
+    except OSError as error:
+        raise RefusedError(f"the report cannot be written into {folder}: {error.strerror}") from error
