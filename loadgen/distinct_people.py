@@ -10,9 +10,12 @@ from tracker.extraction import extract
 from tracker.identifiers import phone_key
 
 
-def people(rng: random.Random, count: int) -> Iterator[Person]:
-    """Customers of whom no two have an id in common, and whose phones and e-mails are found where they are written."""
-    taken: set[object] = set()
+def people(rng: random.Random, count: int, taken: set[object] | None = None) -> Iterator[Person]:
+    """Customers of whom no two have an id in common, and whose phones and e-mails are found where they are written.
+
+    taken: ids that others have already; those of the new ones are added.
+    """
+    taken = set() if taken is None else taken
     made = 0
     while made < count:
         person = replace(new_person(rng, ("any",)), signs_in=False)

@@ -68,7 +68,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One try of `--find-max`, or one repeat. p99: to the last step. held: whether it stayed under the limit."""
+    """One try of `--find-max`, or one repeat. p99: to the last step.
+
+    held: whether the verdict balances and anything was measured; in a search also whether p99 stayed under the limit.
+    """
 
     rate: float
     finished_rate: float

@@ -62,7 +62,7 @@ def typical(trials: Sequence[tuple[Trial, Played]]) -> Played:
 
 
 def to_last_step(played: Played, warm_up: float) -> Distribution:
-    """Seconds from the planned time to the commit of the last step."""
+    """Seconds from the planned time to the end of the last step."""
     return distribution_of(way.finished - way.planned for way in measured(played.ways, warm_up) if way.finished)
 
 

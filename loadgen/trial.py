@@ -23,8 +23,11 @@ from loadgen.verdict.seen import Seen
 from loadgen.verdict.truth import Truth, name_of, truth_of
 
 LOOK_SECONDS = 0.5
+DRAIN_LOOK_SECONDS = 0.1
+"""Between two looks at a backlog: how long it took is known as finely as that."""
+
 PATIENCE = 120.0
-"""Seconds for which nothing may come to its end before a trial is given up."""
+"""Seconds for which nothing may come to its end, or no look be answered, before a trial is given up."""
 
 ONLINE_WITHIN = 30.0
 OPERATORS_PACE = 2.0
@@ -33,7 +36,7 @@ OPERATORS_PACE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A running system. token: the service's, or an administrator's.
+    """A running system. token: the service's.
 
     wait: lets so many seconds pass, and looks after what runs; raises KeyboardInterrupt to end it. usage: of its
     processes, empty where they run elsewhere. hold: stops the workers, or lets them go on; None where nobody can.
@@ -73,16 +76,33 @@ class _Looks:
     show: Callable[[Progress], None]
     samples: list[Sample] = field(default_factory=list)
     glances: list[Glance] = field(default_factory=list)
+    answered: float = field(default_factory=time.monotonic)
 
-    def look(self, sender: Sender, phase: str) -> int:
-        """One look; returns how many items are pending."""
+    def look(self, sender: Sender, phase: str) -> int | None:
+        """One look; returns how many items are pending, None where the desk does not say.
+
+        Raises LoadError when it has not said for PATIENCE.
+        """
         at = time.time() - sender.began if sender.began else 0.0
-        ledger, lags = self.api.ledger(), self.api.lags()
+        try:
+            ledger, lags = self.api.ledger(), self.api.lags()
+        except LoadError:
+            # Where messages are answered 503 and sent again, a look may be refused too: it is left out.
+            if time.monotonic() - self.answered > PATIENCE:
+                raise
+            return None
+        self.answered = time.monotonic()
         ended = ledger["accepted"] - ledger["pending"] - self.ended_before
         self.samples.append(Sample(at, lags, self.target.usage()))
         self.glances.append(Glance(at, ended))
         self.show(progress_of(phase, sender, self.glances, lags))
         return ledger["pending"]
+
+    def pending(self, sender: Sender) -> int:
+        """How many items are pending, by the first look that is answered. Raises LoadError as `look`."""
+        while (found := self.look(sender, "draining")) is None:
+            self.target.wait(LOOK_SECONDS)
+        return found
 
 
 def play(target: Target, stream: Stream, show: Callable[[Progress], None], speed: float = 1.0) -> Played:
@@ -150,14 +170,14 @@ def _is_waiting(sender: Sender) -> bool:
 
 
 def _until_drained(target: Target, sender: Sender, looks: _Looks, *, held: bool) -> Drain | None:
-    backlog = looks.look(sender, "draining")
+    backlog = looks.pending(sender)
     if held and target.hold is not None:
         target.hold(False)
     began = still = time.monotonic()
     least = pending = backlog
     while pending:
-        target.wait(min(LOOK_SECONDS, 0.1))
-        pending = looks.look(sender, "draining")
+        target.wait(DRAIN_LOOK_SECONDS)
+        pending = looks.pending(sender)
         if pending < least:
             least, still = pending, time.monotonic()
         if time.monotonic() - still > PATIENCE:

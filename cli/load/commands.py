@@ -32,6 +32,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON."
 
 
 def run_command(
+    context: typer.Context,
     url: Url = None,
     private: Embedded = False,
     profile: ProfileOption = STEADY,
@@ -55,8 +56,12 @@ def run_command(
 
     if sum((repeats > 1, find_max, drain is not None)) > 1:
         raise SettingsError("--repeats, --find-max and --drain are different tests: ask for one of them")
+    if drain is not None and (_is_given(context, "seconds") or _is_given(context, "warm_up")):
+        raise SettingsError("--seconds and --warm-up have no part in --drain: it ends when nothing is pending")
+    if not find_max and _is_given(context, "p99_under"):
+        raise SettingsError("--p99-under is the limit of --find-max: ask for both")
     asked = testing.Asked(profile.value, rate, seconds, warm_up, seed, desk)
-    settings: Settings = {"profile": profile.value, "seed": seed, "rate": rate, "embedded": private}
+    settings: Settings = {"profile": profile.value, "seed": seed, "desk": desk, "rate": rate, "embedded": private}
 
     def test(target: "Target", show: "Show") -> "Report":
         if drain is not None:
@@ -67,6 +72,12 @@ def run_command(
         return testing.at_a_rate(target, asked, repeats, {**told, "repeats": repeats}, show)
 
     testing.test_and_tell(test, url, desk, report, private=private, as_json=as_json)
+
+
+def _is_given(context: typer.Context, option: str) -> bool:
+    """Whether an option was asked for, be it with the value that it has by default."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name != "DEFAULT"
 
 
 def generate_command(
@@ -113,6 +124,7 @@ def replay_command(
         "stream": file.name,
         "profile": header.profile,
         "seed": header.seed,
+        "desk": header.desk,
         "rate": header.rate,
         "speed": speed,
         "embedded": private,

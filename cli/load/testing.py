@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from cli.load.targets import target_of
+from cli.refusals import RefusedError
 from config.logging import configure_logging
 from loadgen import reporting
 from loadgen.report_data import Report, Trial
@@ -36,16 +37,27 @@ class Asked:
     seed: int
     desk: int
 
-    def stream(self, rate: float, number: int) -> Stream:
-        """The stream of a trial; each has a seed of its own, so that the desk does not know its messages."""
-        return make_stream(self.seed + number, self.profile, rate, self.warm_up + self.seconds, self.desk)
+
+class Streams:
+    """The streams of a test's trials, which are all played on one desk."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._made = 0
+        self._taken: set[object] = set()
+
+    def make(self, rate: float) -> Stream:
+        """The next one. Its seed is its own, so that the desk does not know its messages; nor any of its people."""
+        asked, seed = self._asked, self._asked.seed + self._made
+        self._made += 1
+        return make_stream(seed, asked.profile, rate, asked.warm_up + asked.seconds, asked.desk, self._taken)
 
 
 def at_a_rate(target: Target, asked: Asked, repeats: int, settings: Settings, show: Show) -> Report:
     """Trials at one rate; the report is of the first that does not balance, otherwise of the median one."""
-    trials: list[tuple[Trial, Played]] = []
-    for number in range(repeats):
-        played = play(target, asked.stream(asked.rate, number), show)
+    streams, trials = Streams(asked), list[tuple[Trial, Played]]()
+    for _ in range(repeats):
+        played = play(target, streams.make(asked.rate), show)
         trials.append((trial_of(played, asked.rate, asked.warm_up), played))
     listed = [trial for trial, _ in trials] if repeats > 1 else []
     return report_of(typical(trials), settings, asked.warm_up, listed)
@@ -53,10 +65,10 @@ def at_a_rate(target: Target, asked: Asked, repeats: int, settings: Settings, sh
 
 def highest_rate(target: Target, asked: Asked, limit: float, settings: Settings, show: Show) -> Report:
     """The highest rate at which p99 to the last step stays under a limit, in seconds; the report is of that trial."""
-    made: dict[Trial, Played] = {}
+    streams, made = Streams(asked), dict[Trial, Played]()
 
     def measure(rate: float) -> Trial:
-        played = play(target, asked.stream(rate, len(made)), show)
+        played = play(target, streams.make(rate), show)
         trial = trial_of(played, rate, asked.warm_up, limit)
         made[trial] = played
         return trial
@@ -79,17 +91,37 @@ def replayed(target: Target, stream: Stream, speed: float, warm_up: float, setti
 
 
 def test_and_tell(test: Test, url: str | None, desk: int, folder: Path | None, *, private: bool, as_json: bool) -> None:
-    """Make a test, show its report, write it into a folder, and exit: with 1 if it does not balance."""
+    """Make a test, show its report, write it into a folder, and exit: with 1 if it does not balance.
+
+    Raises RefusedError, before the test if the folder cannot be made, and after it if the files cannot be written.
+    """
     configure_logging("console", "ERROR", "load")
-    folder = folder.absolute() if folder is not None else None
+    folder = _made(folder) if folder is not None else None
     beside = Console(stderr=True)
     with target_of(url, desk, private=private) as target, reporting.Live(beside) as live:
         made = test(target, live.show)
-    if folder is not None:
-        for path in reporting.write(made, folder):
-            beside.print(f"written: {path}", highlight=False, soft_wrap=True)
     if as_json:
         sys.stdout.write(dump(made))
+        sys.stdout.flush()
     else:
         reporting.show(made, Console())
+    if folder is not None:
+        for path in _written(made, folder):
+            beside.print(f"written: {path}", highlight=False, soft_wrap=True)
     raise typer.Exit(0 if made.verdict.balances else 1)
+
+
+def _made(folder: Path) -> Path:
+    """Before the test, which may be long. Raises RefusedError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RefusedError(f"{folder} cannot be made: {error.strerror}") from error
+    return folder.absolute()
+
+
+def _written(report: Report, folder: Path) -> list[Path]:
+    try:
+        return reporting.write(report, folder)
+    except OSError as error:
+        raise RefusedError(f"the report cannot be written into {folder}: {error.strerror}") from error

@@ -13,8 +13,9 @@ _SQL = Queries("exports")
 class ExportedItem:
     """An accepted event. stage: the step that it waits for, or how it ended.
 
-    chat_seq: its place in the chat. card_id: the live card, null while there is none. finished_at: the commit of its
-    last step, by the database's clock.
+    chat_seq: its place in the chat. card_id: the live card, null while there is none. accepted_at: the beginning of
+    the transaction that accepted it. finished_at: of a done one, the last statement before the commit of its last step.
+    Both by the database's clock, without the commits themselves.
     """
 
     id: int

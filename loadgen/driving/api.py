@@ -33,7 +33,7 @@ class DeskApi:
     """As a context. Raises LoadError where the desk does not answer as it should."""
 
     def __init__(self, url: str, token: str, transport: httpx.BaseTransport | None = None) -> None:
-        """token: the service's, or an administrator's. transport: another way to the server than by TCP."""
+        """token: the service's; /api/ledger is for no other. transport: another way to the server than by TCP."""
         headers = {"authorization": f"Bearer {token}"}
         self._client = httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False, transport=transport)
 
@@ -66,22 +66,27 @@ class DeskApi:
         return Mark(item, chat, event, self.ledger())
 
     def seen(self, desk: LoadDesk, since: Mark) -> Seen:
-        """What the desk has done since, on the channels of the test. Ask when nothing is pending."""
+        """What the desk has done since, on the channels of the test. Ask when nothing is pending.
+
+        Of chats that were there before: those that were written into since, and what was written.
+        """
         keys = {channel.key for channel in desk.channels}
-        chats = {
-            one["id"]: SeenChat(one["id"], one["channel_key"], one["external_id"], one["card_id"])
-            for one in self._newest("chats", since.chat)
-            if one["channel_key"] in keys
-        }
+        chats = {one["id"]: _chat(one) for one in self._newest("chats", since.chat) if one["channel_key"] in keys}
+        items = [one for one in self._newest("inbox", since.item) if one["channel_key"] in keys]
+        history = [
+            _entry(one)
+            for one in self._pages("messages", from_chat=since.chat + 1)
+            if one["chat_id"] in chats and one["direction"] == "in"
+        ]
+        for chat_id in sorted({one["chat_id"] for one in items if 0 < (one["chat_id"] or 0) <= since.chat}):
+            if entries := self._written_since(chat_id, since.item):
+                chats[chat_id] = _chat(self._get(f"/api/chats/{chat_id}"))
+                history += entries
         ledger = self.ledger()
         return Seen(
-            items=[_item(one) for one in self._newest("inbox", since.item) if one["channel_key"] in keys],
+            items=[_item(one) for one in items],
             chats=chats,
-            history=[
-                _entry(one)
-                for one in self._pages("messages", from_chat=since.chat + 1)
-                if one["chat_id"] in chats and one["direction"] == "in"
-            ],
+            history=history,
             events=[_event(one) for one in reversed(list(self._newest("events", since.event)))],
             open_channels=[
                 _open_channel(one)
@@ -90,6 +95,11 @@ class DeskApi:
             ],
             ledger={name: number - (0 if name == "pending" else since.ledger[name]) for name, number in ledger.items()},
         )
+
+    def _written_since(self, chat_id: int, item: int) -> list[Entry]:
+        """What the customer of a chat wrote after an item."""
+        history = takewhile(lambda one: one["chat_id"] == chat_id, self._pages("messages", from_chat=chat_id))
+        return [_entry(one) for one in history if one["direction"] == "in" and (one["inbox_id"] or 0) > item]
 
     def _newest(self, what: str, after: int) -> Iterator[Mapping[str, Any]]:
         return takewhile(lambda one: one["id"] > after, self._pages(what))
@@ -136,6 +146,10 @@ def _item(one: Mapping[str, Any]) -> Item:
         _unix(one["accepted_at"]),
         None if finished is None else _unix(finished),
     )
+
+
+def _chat(one: Mapping[str, Any]) -> SeenChat:
+    return SeenChat(one["id"], one["channel_key"], one["external_id"], one["card_id"])
 
 
 def _entry(one: Mapping[str, Any]) -> Entry:

@@ -24,6 +24,7 @@ class Glance:
 def progress_of(phase: str, sender: Sender, glances: Sequence[Glance], lags: Mapping[str, float]) -> Progress:
     """The state of a trial. What is finished is known in numbers only while it runs, not by message."""
     now, sent = glances[-1], sender.sent
+    answers = dict(sent.answers)  # the sender's thread adds statuses meanwhile
     then = next((one for one in glances if now.at - one.at <= OF_LATE), now)
     waited = _waited_of_late(sender, now.at)
     planned = len(sent.status) if sender.due is None else bisect_right(sender.due, now.at)
@@ -39,7 +40,7 @@ def progress_of(phase: str, sender: Sender, glances: Sequence[Glance], lags: Map
         answered_p50=nearest_rank(waited, 0.5),
         answered_p99=nearest_rank(waited, 0.99),
         lag=lags,
-        errors={name: n for name, n in sent.answers.items() if not name.startswith("2") and n},
+        errors={name: n for name, n in answers.items() if not name.startswith("2") and n},
     )
 
 

@@ -22,7 +22,8 @@ class Progress:
     """What is known at one moment of a test.
 
     phase: in words, `warm-up`. seconds: since the first planned message. of_seconds: how long messages are due.
-    rate: messages finished per second of late. The percentiles are of the last seconds, None where nothing came.
+    rate: messages finished per second of late. The percentiles are of the last seconds, None where nothing came;
+    those to the last step are not known before the end.
     lag: since when the oldest due item of each step has waited. errors: what went wrong by name, as `503`.
     """
 
@@ -36,8 +37,6 @@ class Progress:
     rate: float
     answered_p50: float | None = None
     answered_p99: float | None = None
-    finished_p50: float | None = None
-    finished_p99: float | None = None
     lag: Mapping[str, float] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
 
@@ -78,8 +77,7 @@ def plain_line(progress: Progress) -> str:
     line = (
         f"{progress.seconds:5.0f}s {progress.phase}: planned={progress.planned} sent={progress.sent} "
         f"answered={progress.answered} finished={progress.finished} rate={progress.rate:.0f}/s "
-        f"2xx p50={duration(progress.answered_p50)} p99={duration(progress.answered_p99)} "
-        f"last step p50={duration(progress.finished_p50)} p99={duration(progress.finished_p99)}"
+        f"2xx p50={duration(progress.answered_p50)} p99={duration(progress.answered_p99)}"
     )
     lag = {step: seconds for step, seconds in progress.lag.items() if seconds}
     if lag:
@@ -119,7 +117,6 @@ def _counts(progress: Progress) -> Table:
 def _latencies(progress: Progress) -> Table:
     table = _plain_table("latency", "p50", "p99")
     table.add_row("to the 2xx", duration(progress.answered_p50), duration(progress.answered_p99))
-    table.add_row("to the last step", duration(progress.finished_p50), duration(progress.finished_p99))
     return table
 
 

@@ -84,7 +84,7 @@ def trials_table(report: Report) -> Table:
         )
         for trial in report.trials
     ]
-    return Table("Tries", ("planned", "finished", "p50", "p99", "under the limit"), rows)
+    return Table("Tries", ("planned", "finished", "p50", "p99", "held"), rows)
 
 
 def drain_line(report: Report) -> str:

@@ -67,11 +67,11 @@ class _Customer:
 class Customers:
     """Begins conversations, without end. All random things come from one generator."""
 
-    def __init__(self, rng: random.Random, kinds: dict[str, str]) -> None:
-        """kinds: of the channels, by key."""
+    def __init__(self, rng: random.Random, kinds: dict[str, str], taken: set[object] | None = None) -> None:
+        """kinds: of the channels, by key. taken: as `distinct_people.people`."""
         self._rng = rng
         self._kinds = kinds
-        self._people: Iterator[Person] = people(random.Random(rng.getrandbits(64)), MOST_PEOPLE)
+        self._people: Iterator[Person] = people(random.Random(rng.getrandbits(64)), MOST_PEOPLE, taken)
         self._known: deque[_Customer] = deque(maxlen=REMEMBERED)
         self._family: list[Person] = []
 

@@ -41,9 +41,14 @@ _LONGEST = 3500
 _CUSTOMERS_KINDS = frozenset({"telegram", "whatsapp"})
 
 
-def make_stream(seed: int, profile: str, rate: float, seconds: float, desk: int = 1) -> Stream:
-    """A stream for the desk of a seed. rate: messages per second on average. Raises KeyError for another profile."""
-    making = _Making(Header(seed, profile, rate, seconds, desk))
+def make_stream(
+    seed: int, profile: str, rate: float, seconds: float, desk: int = 1, taken: set[object] | None = None
+) -> Stream:
+    """A stream for the desk of a seed. rate: messages per second on average. Raises KeyError for another profile.
+
+    taken: ids of the people of other streams on this desk; those of this stream are added.
+    """
+    making = _Making(Header(seed, profile, rate, seconds, desk), taken)
     return Stream(making.header, sorted(making.requests(), key=lambda request: request.at))
 
 
@@ -59,13 +64,13 @@ class _Said:
 
 
 class _Making:
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, taken: set[object] | None) -> None:
         self.header = header
         self._profile = PROFILES[header.profile]
         # Whatever differs makes other people and other ids, so that two streams can be played on one desk.
         self._rng = random.Random(repr(header))
         self._channels: dict[str, Channel] = {channel.key: channel for channel in desk_of(header.desk).channels}
-        self._customers = Customers(self._rng, kinds_of_channels())
+        self._customers = Customers(self._rng, kinds_of_channels(), taken)
         self._numbers = count(self._rng.getrandbits(NUMBERS) + 1)
         self._active: list[Talk] = []
         self._extra = 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An accepted event. Times in Unix seconds, of the database's clock; finished_at: of its last step's commit."""
+    """An accepted event. Times in Unix seconds, of the database's clock; finished_at: before its last commit."""
 
     id: int
     channel_key: str | None

@@ -128,18 +128,21 @@ def page(items: list[dict[str, object]], following: str | None = None) -> httpx.
     return httpx.Response(200, json={"items": items, "next": following})
 
 
-def item(number: int, key: str = "load-custom") -> dict[str, object]:
+def item(number: int, key: str = "load-custom", chat_id: int | None = 9) -> dict[str, object]:
     return {
-        "id": number, "channel_key": key, "kind": "text", "external_id": f"m-{number}", "stage": "done",
-        "dialog_id": 4, "accepted_at": "2026-01-05T08:00:00Z", "finished_at": "2026-01-05T08:00:01.5Z",
+        "id": number, "chat_id": chat_id, "channel_key": key, "kind": "text", "external_id": f"m-{number}",
+        "stage": "done", "dialog_id": 4, "accepted_at": "2026-01-05T08:00:00Z", "finished_at": "2026-01-05T08:00:01.5Z",
     }  # fmt: skip
 
 
 def answer(request: httpx.Request) -> httpx.Response:
-    """A small desk: two items of the test, one of another channel, and older ones."""
+    """A small desk: items of the test, in a new chat and in an older one, one of another channel, and older ones."""
     assert request.headers["authorization"] == "Bearer the token"
     chat = {"id": 9, "channel_key": "load-custom", "external_id": "c-1", "card_id": 3}
-    entry = {"chat_id": 9, "seq": 1, "direction": "in", "external_id": "m-8", "text": "Hi", "edited_at": None}
+    entry = {
+        "chat_id": 9, "seq": 1, "direction": "in", "external_id": "m-8", "text": "Hi", "edited_at": None, "inbox_id": 8,
+    }  # fmt: skip
+    older = {**entry, "chat_id": 4, "external_id": "m-6", "text": "Back", "inbox_id": 6}
     event = {
         "id": 6, "dialog_id": 4, "open_channel_id": 1, "cause": "D2", "became": "assigned",
         "was_operator_id": None, "operator_id": 2,
@@ -151,11 +154,15 @@ def answer(request: httpx.Request) -> httpx.Response:
     }  # fmt: skip
     match request.url.path:
         case "/api/exports/inbox" if "cursor" not in request.url.params:
-            return page([item(8), item(7, "shop-custom")], "more")
+            return page([item(8), item(7, "shop-custom", 5)], "more")
         case "/api/exports/inbox":
-            return page([item(6), item(5), item(4)], "never asked for")
+            return page([item(6, chat_id=4), item(5), item(4)], "never asked for")
         case "/api/exports/chats":
             return page([chat])
+        case "/api/exports/messages" if request.url.params["from_chat"] == "4":
+            return page([{**older, "inbox_id": 3}, {**older, "direction": "out"}, older, entry], "never asked for")
+        case "/api/chats/4":
+            return httpx.Response(200, json={**chat, "id": 4, "external_id": "c-0", "dialog": None})
         case "/api/exports/messages":
             assert request.url.params["from_chat"] == "9"
             return page([entry, {**entry, "seq": 2, "direction": "out"}, {**entry, "chat_id": 77}])
@@ -174,7 +181,10 @@ def answer(request: httpx.Request) -> httpx.Response:
 
 
 def test_what_is_read_is_of_the_test_alone() -> None:
-    """Since the mark, on the channels of the load desk; what is older is not asked for, page after page."""
+    """Since the mark, on the channels of the load desk; what is older is not asked for, page after page.
+
+    A chat of an earlier test that was written into has its new messages, or they would be called lost.
+    """
     with DeskApi("http://desk", "the token", httpx.MockTransport(answer)) as api:
         ledger = {"accepted": 10, "done": 8, "ignored": 1, "dead": 1, "discarded": 0, "pending": 0}
         seen = api.seen(DESK, Mark(5, 8, 5, ledger))
@@ -182,7 +192,8 @@ def test_what_is_read_is_of_the_test_alone() -> None:
         assert api.mark().item == 8
     assert [one.id for one in seen.items] == [8, 6]
     assert seen.items[0].finished_at == pytest.approx(seen.items[0].accepted_at + 1.5)
-    assert [(one.chat_id, one.text) for one in seen.history] == [(9, "Hi")]
+    assert [(one.chat_id, one.text) for one in seen.history] == [(9, "Hi"), (4, "Back")]
+    assert {number: one.external_id for number, one in seen.chats.items()} == {9: "c-1", 4: "c-0"}
     assert [one.id for one in seen.events] == [6, 7]
     assert [(one.id, one.roster) for one in seen.open_channels] == [(1, [2])]
     assert seen.ledger == {"accepted": 2, "done": 1, "ignored": 0, "dead": 0, "discarded": 0, "pending": 1}

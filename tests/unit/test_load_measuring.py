@@ -3,10 +3,15 @@
 import math
 import random
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from loadgen.driving.driver import Sent
+from loadgen.driving.sender import Sender
 from loadgen.measuring.latency import distribution_of
+from loadgen.measuring.progress import Glance, progress_of
 from loadgen.measuring.timeline import Sample, Usage, Way, nearest_rank, timeline
 from loadgen.report_data import PERCENTILES, Finding, Trial, Verdict
 from loadgen.search import best, find_max
@@ -63,6 +68,22 @@ def test_seconds_tell_what_happened_in_them() -> None:
     assert first.lag == {"bind_chat": 1.5}
     assert [first.cpu["web"], second.cpu["web"]] == pytest.approx([1.0, 0.5])
     assert [one.resident["web"] for one in (first, second)] == [200, 300]
+
+
+class _Growing(Counter[str]):
+    """Answers to which the sender's thread adds while they are read."""
+
+    def items(self) -> Any:
+        for number, one in enumerate(super().items()):
+            self[f"new {number}"] += 1
+            yield one
+
+
+def test_answers_may_come_while_they_are_shown() -> None:
+    """A status that is new in that moment does not break off the test."""
+    sent = Sent([0.0], [0.1], [200], _Growing({"200": 1, "503": 2}))
+    sender = cast(Sender, SimpleNamespace(due=None, sent=sent))
+    assert progress_of("sending", sender, [Glance(1.0, 1)], {}).errors == {"503": 2}
 
 
 def test_the_warm_up_is_not_measured() -> None:

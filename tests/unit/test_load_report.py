@@ -14,6 +14,7 @@ from loadgen.report_data import PERCENTILES, Distribution, Drain, Finding, Repor
 from loadgen.reporting import Live, Progress, show, write
 from loadgen.reporting.json_report import UnreadableReportError, dump, load
 from loadgen.reporting.page import page
+from loadgen.reporting.words import trials_table
 
 pytestmark = pytest.mark.unit
 
@@ -230,9 +231,14 @@ def test_the_terminal_shows_the_figures():
         assert shown in text, shown
 
 
-PROGRESS = Progress(
-    "running", 12.0, 60.0, 1200, 1190, 1180, 900, 75.0, 0.012, 0.08, None, None, {"bind_chat": 1.5}, {"503": 2}
-)
+PROGRESS = Progress("running", 12.0, 60.0, 1200, 1190, 1180, 900, 75.0, 0.012, 0.08, {"bind_chat": 1.5}, {"503": 2})
+
+
+def test_trials_say_whether_they_were_held():
+    """Repeats have no limit that they could be under."""
+    table = trials_table(REPORT)
+    assert table.columns[-1] == "held"
+    assert [row[-1] for row in table.rows] == ["yes", "no"]
 
 
 def test_without_a_terminal_progress_is_lines():
@@ -253,7 +259,7 @@ def test_in_a_terminal_progress_is_a_table():
     """Counts, latencies of late, lag by step and errors; what is not known yet is a dash."""
     written = io.StringIO()
     with Live(Console(file=written, width=120, force_terminal=True, color_system=None)) as live:
-        live.show(PROGRESS)
+        live.show(replace(PROGRESS, answered_p50=None))
     text = written.getvalue()
     for shown in ("12 of 60 s", "1,190", "75/s", "80 ms", "–", "bind_chat", "503 2 times"):
         assert shown in text, shown

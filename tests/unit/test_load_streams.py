@@ -17,6 +17,7 @@ from cli.desks.wishes import Secrets
 from cli.load.desk_files import write_desk
 from ingest.adapters.base import WebhookRequest, parse
 from ingest.adapters.registry import adapter_for
+from loadgen.evaluation.reading import key_of
 from loadgen.phrases import PHRASES
 from loadgen.streams.desk import HOT, desk_of
 from loadgen.streams.files import StreamFileError, read_stream, write_stream
@@ -103,6 +104,18 @@ def test_two_streams_have_no_message_in_common() -> None:
     chats = [{one.meaning.chat for one in stream.requests} for stream in streams]
     for found in (names, chats):
         assert len(set.union(*found)) == sum(map(len, found))
+
+
+def test_streams_on_one_desk_have_no_person_in_common() -> None:
+    """Even where their dice fall alike: a customer with an earlier one's phone would go on in his WhatsApp chat."""
+    taken: set[object] = set()
+    streams = [make_stream(3, "steady", 20, 10, 1, taken) for _ in range(3)]
+    people = [{one.meaning.customer for one in stream.requests} for stream in streams]
+    chats = [{one.meaning.chat for one in stream.requests} for stream in streams]
+    gives = [{key_of(one, None) for request in stream.requests for one in request.meaning.gives} for stream in streams]
+    for found in (people, chats, gives):
+        assert len(set.union(*found)) == sum(map(len, found))
+    assert streams[0] == make_stream(3, "steady", 20, 10)
 
 
 def read(request: Request) -> InboundMessage | None:
