@@ -32,7 +32,7 @@ OUR_NAME = x509.IPAddress(ip_address("127.0.0.1"))
         ("amqp://one/desk;amqp://two/desk", True),
         ("redis://:password@host:6379/0", False),
         ("rediss://host", False),
-        ("sentinel://one:26379;sentinel://two:26379", False),
+        ("sentinel://one:26379/0?master_name=desk;sentinel://two:26379", False),
     ],
 )
 def test_the_url_says_which_broker_it_is(url, rabbitmq):
