@@ -52,7 +52,7 @@ def test_repeats_are_what_was_sent_before():
 
 
 def test_the_world_is_varied():
-    """Every channel occurs, and every act of the demo; people use several channels, and say who they are in many of their texts."""
+    """Every channel and act of the demo; people use several channels, and say who they are in many of their texts."""
     plan = planned()
     writings = [one.writing for one in plan]
     assert {writing.channel for writing in writings} == {channel.key for channel in CHANNELS}
