@@ -24,6 +24,9 @@ Whoever dies alone with an item has it counted, and three times make a dead lett
 For the same reason one process of each kind is left alone, where there are several.
 """
 
+REST = 8.0
+"""Seconds for which a worker that was told to die in a step counts there when it has: whom it struck gets through."""
+
 SELDOM = 3
 """What was seen less often than that may never come again."""
 RARE = 5
@@ -96,6 +99,7 @@ class Coverage:
         self.learn(others)
         self._fired_file = fired_file
         self._armed: dict[str, _Armed] = {}
+        self._struck: dict[tuple[str, str], list[float]] = {}
         self._turns: Counter[tuple[str, str]] = Counter()
         self._fired: Counter[Pair] = Counter()
 
@@ -126,15 +130,13 @@ class Coverage:
 
     def environment(self, name: str, kind: str) -> Mapping[str, str]:
         """For the next start of a process: where it dies, if it is to."""
-        self._armed.pop(name, None)
+        former = self._armed.pop(name, None)
+        if former is not None:
+            self._struck.setdefault((kind, former.scope), []).append(time.monotonic())
         self._read()
-        armed = Counter(one.scope for one in self._armed.values() if one.kind == kind)
-        by_scope = {
-            scope: pairs
-            for scope, pairs in self._open(kind).items()
-            if armed[scope] < IN_ONE_STEP and (self._requires(pairs) or not self.only_required)
-        }
-        if armed.total() >= self._most[kind] or not by_scope:
+        by_scope = self._free(kind)
+        armed = self._told(kind)
+        if sum(one.kind == kind for one in self._armed.values()) >= self._most[kind] or not by_scope:
             return {}
         # Steps take turns; those where something is required come first.
         scope = min(
@@ -165,11 +167,29 @@ class Coverage:
         """Where fewer are armed than may be, the one that has run longest is started again."""
         entries = [entry for entry in table if entry.kind == kind]
         armed = [entry for entry in entries if entry.name in self._armed]
-        if len(armed) >= most or not self._requires(pair for pairs in self._open(kind).values() for pair in pairs):
+        if len(armed) >= most or not self._requires(pair for pairs in self._free(kind).values() for pair in pairs):
             return
         free = [entry for entry in entries if entry not in armed and entry.alive and not entry.stopped]
         if free and all(entry.alive for entry in entries):
             table.kill(max(free, key=_age))
+
+    def _told(self, kind: str) -> Counter[str]:
+        """How many of a kind are told to die in each step, or were a moment ago."""
+        told = Counter(one.scope for one in self._armed.values() if one.kind == kind)
+        if kind == "worker":
+            since = time.monotonic() - REST
+            for (struck, scope), times in self._struck.items():
+                told[scope] += sum(at > since for at in times) if struck == kind else 0
+        return told
+
+    def _free(self, kind: str) -> dict[str, list[Pair]]:
+        """As `_open`, where somebody more may be told to die now."""
+        told = self._told(kind)
+        return {
+            scope: pairs
+            for scope, pairs in self._open(kind).items()
+            if told[scope] < IN_ONE_STEP and (self._requires(pairs) or not self.only_required)
+        }
 
     def _open(self, kind: str) -> dict[str, list[Pair]]:
         """Pairs that nobody has died between yet and that processes of this kind come past, by scope."""
