@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import ClassVar
+from urllib.parse import quote
 
 from ingest.adapters.base import PUBLIC_BODY_LIMIT, AdapterDefaults, Reply, Slice, WebhookRequest
 from ingest.adapters.envelope import Envelope
@@ -28,6 +29,9 @@ REPEAT_WITHIN = 24 * 3600
 """Seconds in which the same content without a `submission_id` is one submission."""
 
 _JSON = "application/json"
+
+_OF_URLS = ":/?#[]@!$&'()*+,;=%"
+"""What an address keeps as it is (RFC 3986); letters of other scripts, and line ends, are not for a header."""
 
 
 class WebForm(AdapterDefaults):
@@ -75,7 +79,7 @@ class WebForm(AdapterDefaults):
         target = text(channel.config.get("redirect_to"))
         by_script = request.headers.get("content-type", "").partition(";")[0].strip().lower() == _JSON
         if target and not by_script:
-            return Reply(status=303, headers={"location": target})
+            return Reply(status=303, headers={"location": quote(target, safe=_OF_URLS)})
         return Reply(body='{"ok":true}', content_type=_JSON)
 
 

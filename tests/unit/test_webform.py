@@ -181,4 +181,8 @@ def test_the_answer():
     on = adapter.accepted(posted, channel(redirect_to="https://shop.de/thanks"))
     assert (on.status, on.headers) == (303, {"location": "https://shop.de/thanks"})
     assert adapter.accepted(script, channel(redirect_to="https://shop.de/thanks")).status == 200
+    written = adapter.accepted(posted, channel(redirect_to="https://shop.de/спасибо?a=1%20b\r\nx: y"))
+    assert written.headers == {
+        "location": "https://shop.de/%D1%81%D0%BF%D0%B0%D1%81%D0%B8%D0%B1%D0%BE?a=1%20b%0D%0Ax:%20y"
+    }, "a header takes no other letters, and no second line"
     assert adapter.accepted(posted, channel()).content_type == "application/json"
