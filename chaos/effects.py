@@ -9,12 +9,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from celery import Celery
-from kombu.transport import redis as redis_transport
+from kombu.transport import virtual
 from psycopg import BaseConnection
 
 from chaos.failpoints import Track
+from config.topology import Step
 from crm_store import queries
+from worker.hints import Hints
 
 if TYPE_CHECKING:
     from worker.clock import Clock
@@ -82,11 +83,10 @@ def _transactions(track: Track) -> None:
 
 
 def _broker(track: Track) -> None:
-    def publishing(_app: Celery, name: str, *_: Any, **__: Any) -> None:
-        track.effect(f"publish:{name}")
+    def publishing(_hints: Hints, step: Step, *_: Any, **__: Any) -> None:
+        track.effect(f"publish:{step.value}")
 
-    before(Celery, "send_task", publishing)
-    before(redis_transport.QoS, "ack", lambda *_: track.effect("ack"))
+    before(Hints, "publish", publishing)
 
 
 def _tasks(track: Track) -> None:
@@ -95,12 +95,15 @@ def _tasks(track: Track) -> None:
     from worker.tasks import StepTask
 
     def receiving(*_: Any, **__: Any) -> None:
-        """A message was popped from its queue: until it is kept as unacknowledged, only its worker knows it."""
+        """A task was popped from its queue: from now on only its worker knows of it."""
         track.begin("receive", "receive/popped")
-        track.effect("unacked")
 
-    before(redis_transport.QoS, "append", receiving)
-    before(StepTask, "run", lambda task, *_, **__: track.begin(task.name))
+    def running(task: StepTask, *_: Any, **__: Any) -> None:
+        track.effect("run")
+        track.begin(task.name)
+
+    before(virtual.Transport, "_deliver", receiving)
+    before(StepTask, "run", running)
     before(httpx.AsyncClient, "send", lambda *_, **__: track.effect("call"))
 
 

@@ -65,7 +65,11 @@ def make_web(settings: Settings) -> Starlette:
     celery = make_app(broker_url(settings), settings.broker.visibility_timeout)
     # Each thread that publishes has its own memory of the broker being away.
     first_hints, act_hints = Hints(celery), Hints(celery)
-    publisher = Publisher(lambda items: first_hints.publish(Step.CRM_LOOKUP, items), settings.worker.batch_limit)
+    publisher = Publisher(
+        lambda items: first_hints.publish(Step.CRM_LOOKUP, items),
+        lambda: first_hints.is_queued(Step.CRM_LOOKUP),
+        settings.worker.batch_limit,
+    )
     acceptor = Acceptor(
         inbox,
         publisher.publish,

@@ -58,7 +58,7 @@ class WebSettings(_Group):
     port: int = Field(8080, ge=0, le=65535, description="0 takes a free one")
     public_url: str = Field("", description="how providers reach us, https://desk.example.org; empty: as requested")
     body_limit: int = Field(4 * 1024 * 1024, ge=1024, description="bytes of a webhook's body")
-    accept_window: float = Field(0.008, ge=0, le=1, description="seconds that a commit collects requests in a crowd")
+    accept_window: float = Field(0.02, ge=0, le=1, description="seconds between two commits in a crowd")
     accept_limit: int = Field(500, ge=1, le=5000, description="messages in one group commit")
     accept_backlog: int = Field(20_000, ge=1, description="messages that may wait for a commit before 503")
 

@@ -23,8 +23,9 @@ class DatabaseOptions:
     A process that is stopped while it holds locks loses them after `idle_in_transaction_timeout`; one that is cut
     off is noticed through TCP after `tcp_user_timeout`. So it stops nobody else.
 
-    by_index: every row is found through an index, whatever the statistics say. For processes that read few rows of
-    large tables again and again: a plan made while a table was small or without statistics reads it whole for each row.
+    by_index: every row is found through an index, whatever the statistics say, and every statement is planned once, at
+    its first use. For processes that read few rows of large tables again and again: a plan made while a table was small
+    or without statistics reads it whole for each row.
     """
 
     url: str
@@ -61,6 +62,7 @@ class DatabaseOptions:
             "keepalives_interval": 2,
             "keepalives_count": 3,
             "tcp_user_timeout": _milliseconds(self.tcp_user_timeout),
+            **({"prepare_threshold": 0} if self.by_index else {}),
         }
 
 

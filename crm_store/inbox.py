@@ -1,7 +1,7 @@
 """The inbox: accepting items, claiming them for a step, moving them on."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby, takewhile
@@ -72,7 +72,7 @@ class Claim:
     """What a step may take now.
 
     lines: per chat, the items that may enter, in the chat's order; a batch takes any of the lines' beginnings.
-    full: whether more items wait than were looked at. left: named items whose chat another worker has.
+    full: whether more items wait than were looked at. left: items whose chat another worker has for other work.
     """
 
     lines: tuple[tuple[ClaimedItem, ...], ...] = ()
@@ -206,7 +206,7 @@ def claim(connection: Connection, step: Step, named: Collection[int], limit: int
     An item may enter only if no item of its chat stands before it that is unfinished in an earlier step or is
     being retried in this one; what stands behind a retried item is deferred to that item's time.
     """
-    locked, full = _lock_chats(connection, step, named, waiting, waited)
+    locked, missed, full = _lock_chats(connection, step, named, waiting, waited)
     lines: list[tuple[ClaimedItem, ...]] = []
     retried: list[int] = []
     cap = MOST_BESIDES if named and waiting else MOST_OF_CHAT
@@ -222,7 +222,7 @@ def claim(connection: Connection, step: Step, named: Collection[int], limit: int
             retried.append(behind[0].item.inbox_id)
     if retried:
         connection.execute(_SQL["defer_behind"], {"step": step, "inbox_ids": retried, "most": MOST_DEFERRED})
-    return Claim(tuple(lines), full, _left(connection, step, named, lines, locked))
+    return Claim(tuple(lines), full, _left_behind(connection, step, missed) if missed else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +237,10 @@ class _PendingRow:
 
 def _lock_chats(
     connection: Connection, step: Step, named: Collection[int], limit: int, waited: float
-) -> tuple[list[int], bool]:
-    """Ids of the chats that could be locked, and whether more items wait than were looked at."""
+) -> tuple[list[int], list[int], bool]:
+    """Ids of the chats that could be locked, items of those that could not, and if more wait than were looked at."""
     locked: set[int] = set()
+    missed: set[int] = set()
     full = False
     for window in range(_WINDOWS):
         row = connection.execute(
@@ -253,13 +254,14 @@ def _lock_chats(
             },
         ).fetchone()
         assert row is not None  # noqa: S101  aggregates
-        got, items, candidates = row
+        got, items, candidates, not_got = row
         locked.update(got)
+        missed.update(not_got)
         full = 0 < limit <= items
         # A stopped worker may hold the chats that have waited longest: look behind them.
         if not full or 2 * len(got) >= candidates:
             break
-    return sorted(locked), full
+    return sorted(locked), sorted(missed), full
 
 
 _WINDOWS = 3
@@ -284,18 +286,9 @@ def _pending(connection: Connection, step: Step, chat_ids: Sequence[int], limit:
     ]
 
 
-def _left(
-    connection: Connection,
-    step: Step,
-    named: Collection[int],
-    lines: Iterable[tuple[ClaimedItem, ...]],
-    locked: Sequence[int],
-) -> tuple[int, ...]:
-    missing = set(named).difference(item.inbox_id for line in lines for item in line)
-    if not missing:
-        return ()
-    parameters = {"inbox_ids": list(missing), "step": step, "locked": locked}
-    return tuple(inbox_id for (inbox_id,) in connection.execute(_SQL["still_here"], parameters).fetchall())
+def _left_behind(connection: Connection, step: Step, inbox_ids: Sequence[int]) -> tuple[int, ...]:
+    rows = connection.execute(_SQL["left_behind"], {"inbox_ids": inbox_ids, "step": step}).fetchall()
+    return tuple(inbox_id for (inbox_id,) in rows)
 
 
 def read_messages(connection: Connection, inbox_ids: Sequence[int], carried: Mapping[int, str]) -> dict[int, str]:

@@ -1,6 +1,7 @@
 """Accepting: requests that come in together are one commit, and what is committed is answered 2xx."""
 
 import asyncio
+import math
 import queue
 import threading
 import time
@@ -40,12 +41,12 @@ class BacklogFullError(DatabaseAwayError):
 
 @dataclass(frozen=True, slots=True)
 class AcceptOptions:
-    """window: seconds for which a commit collects requests, unless the last one had but a single one and none waits.
+    """window: seconds between two commits in a crowd, that is, where the last one had more than one request.
 
     limit: items of one commit. backlog: items waiting.
     """
 
-    window: float = 0.008
+    window: float = 0.02
     limit: int = 500
     backlog: int = 20_000
 
@@ -73,6 +74,7 @@ class Acceptor:
         self._waiting = 0
         self._waiting_bytes = 0
         self._crowded = False
+        self._collected_at = -math.inf
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="acceptor", daemon=True)
 
@@ -120,7 +122,8 @@ class Acceptor:
             return [], True
         group, size, weight = [first], len(first.items), _weight(first)
         if self._crowded and self._queue.qsize() < self._options.limit:
-            time.sleep(self._options.window)
+            time.sleep(max(0.0, self._collected_at + self._options.window - time.monotonic()))
+        self._collected_at = time.monotonic()
         while size < self._options.limit and weight < GROUP_BYTES:
             try:
                 request = self._queue.get_nowait()

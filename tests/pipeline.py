@@ -44,6 +44,10 @@ class RecordingHints(Hints):
         self.published.append((step, list(items), tries))
         return True
 
+    def publish_news(self, step: Step) -> bool:
+        """Note each."""
+        return self.publish(step)
+
     def depths(self, steps: Sequence[Step]) -> dict[Step, int]:
         """As the test has set them; empty by default."""
         return {step: self.queued.get(step, 0) for step in steps}

@@ -12,7 +12,7 @@ from celery import Celery
 from kombu.entity import Queue
 
 from config.topology import TASK_QUEUES, Step
-from worker import rabbitmq
+from worker import rabbitmq, redis_transport
 from worker.sentinel import split_sentinel_url
 
 
@@ -20,6 +20,7 @@ def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
     """The app of one process; connects at first use. visibility_timeout: seconds, on Redis. Raises SentinelUrlError."""
     broker_url, sentinel_options = split_sentinel_url(broker_url)
     on_rabbitmq = rabbitmq.is_rabbitmq(broker_url)
+    redis_transport.use_these()
     app = Celery("openchannel", broker=broker_url, set_as_current=False)
     app.conf.update(
         # The default (anonymous) exchange: with a declared one, publishing after FLUSHALL goes nowhere.
@@ -53,7 +54,9 @@ def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
 
 
 def _task_queue(name: str, arguments: Mapping[str, str] | None) -> Queue:
-    return Queue(name, queue_arguments=arguments)  # type: ignore[no-untyped-call]
+    # On Redis what is not acknowledged comes back after a minute, the sweeper's hint after two seconds: to keep it
+    # costs two transactions a task, and brings nothing. A quorum queue hands out all that need not be acknowledged.
+    return Queue(name, no_ack=arguments is None, queue_arguments=arguments)  # type: ignore[no-untyped-call]
 
 
 def _redis_options(visibility_timeout: float) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Celery's consumer, without what hints do not need."""
+"""Celery's consumer and its requests, without what hints do not need."""
 
 from celery.worker.consumer import Consumer
+from celery.worker.request import Request
 
 
 class HintConsumer(Consumer):  # type: ignore[misc]  # celery has no types
@@ -10,3 +11,15 @@ class HintConsumer(Consumer):  # type: ignore[misc]  # celery has no types
         """The steps of its start."""
 
         default_steps = tuple(step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step)
+
+
+class UnkeptRequest(Request):  # type: ignore[misc]  # celery has no types
+    """Of a task queue without acknowledgements: nothing was kept that would have to be taken back."""
+
+    def acknowledge(self) -> None:
+        """Nothing to do."""
+        self.acknowledged = True
+
+    def reject(self, requeue: bool = False) -> None:  # noqa: ARG002  Celery's signature
+        """Nothing to do."""
+        self.acknowledged = True

@@ -1,17 +1,23 @@
 """Hints: task messages that say that a step has something to do. They may be lost at any moment."""
 
+import math
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
+from uuid import uuid4
 
 import structlog
 from amqp.exceptions import ChannelError, NotFound
 from celery import Celery
 
 from config.topology import Step
-from worker.rabbitmq import impatient
+from worker.rabbitmq import impatient, is_rabbitmq
 
 log = structlog.get_logger(__name__)
+
+CLOSELY = 0.1
+"""Seconds between two hints of a step within which the second looks whether the first is still queued."""
 
 _PAUSE_AFTER_FAILURE = 1.0
 """Seconds for which nothing is published once the broker was away: each try would cost a connection's time-out."""
@@ -23,6 +29,11 @@ class Hints:
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._away_until = 0.0
+        self._told_at: dict[Step, float] = {}
+
+    @cached_property
+    def _on_rabbitmq(self) -> bool:
+        return is_rabbitmq(self._app.conf.broker_url or "")
 
     def publish(self, step: Step, items: Sequence[Any] = (), tries: int = 0) -> bool:
         """Hint that `step` has these items to do, or, without items, whatever has waited longest.
@@ -33,26 +44,50 @@ class Hints:
             return False
         try:
             with self._app.producer_pool.acquire(block=True) as producer, impatient(producer.connection):
-                # argsrepr: otherwise Celery writes what customers said a second time, into the headers.
-                self._app.send_task(
-                    step.value, (list(items), tries), queue=step.value, retry=False, producer=producer, argsrepr=""
-                )
+                self._send(producer, step, (list(items), tries))
         except Exception as error:  # noqa: BLE001  transports raise their own errors; after a commit none matters
             self._away_until = time.monotonic() + _PAUSE_AFTER_FAILURE
             log.warning("hint_not_published", step=step.value, error=error)
             return False
         return True
 
+    def _send(self, producer: Any, step: Step, arguments: tuple[Any, ...]) -> None:
+        """As `Celery.send_task` does it, without its routing: that costs as much as all the rest."""
+        amqp = self._app.amqp
+        # argsrepr: otherwise Celery writes what customers said a second time, into the headers.
+        message = amqp.create_task_message(str(uuid4()), step.value, arguments, {}, argsrepr="", kwargsrepr="")
+        # A quorum queue that nobody consumes yet has to be declared. On Redis whatever is pushed makes its queue.
+        declare = None if self._on_rabbitmq else ()
+        amqp.send_task_message(producer, step.value, message, queue=step.value, retry=False, declare=declare)
+
     def publish_if_idle(self, step: Step) -> bool:
         """Hint what has waited longest, unless tasks of this step are queued already."""
         depth = self.depths([step]).get(step)
         return depth == 0 and self.publish(step)
 
+    def publish_news(self, step: Step) -> bool:
+        """Hint that `step` has something to do that was committed just now.
+
+        Where tasks follow each other closely, one that is queued already is enough: it begins after this, and takes
+        whatever waits. So the busier the workers are, the fewer and fuller their tasks.
+        """
+        now = time.monotonic()
+        if now - self._told_at.get(step, -math.inf) < CLOSELY and self.is_queued(step):
+            return False
+        self._told_at[step] = now
+        return self.publish(step)
+
+    def is_queued(self, step: Step) -> bool:
+        """Whether a task of this step waits for a worker; false if nobody knows, or asking costs more than a task."""
+        if self._on_rabbitmq or time.monotonic() < self._away_until:
+            return False
+        return bool(self.depths([step]).get(step))
+
     def depths(self, steps: Sequence[Step]) -> dict[Step, int]:
         """Messages in the task queues; nothing if the broker is away."""
         try:
             with self._app.pool.acquire(block=True) as connection, impatient(connection):
-                depth = _depth_on_rabbitmq if connection.transport.driver_type == "amqp" else _depth
+                depth = _DEPTHS.get(connection.transport.driver_type, _depth)
                 return {step: depth(connection, step.value) for step in steps}
         except Exception as error:  # noqa: BLE001  as above
             log.warning("task_queues_not_read", error=error)
@@ -62,8 +97,13 @@ class Hints:
 def _depth(connection: Any, queue: str) -> int:
     try:
         return int(connection.default_channel.queue_declare(queue=queue, passive=True).message_count)
-    except ChannelError:  # an empty queue does not exist on Redis
+    except ChannelError:  # an empty queue does not exist there
         return 0
+
+
+def _depth_on_redis(connection: Any, queue: str) -> int:
+    with connection.default_channel.conn_or_acquire() as client:
+        return int(client.llen(queue))  # there is but one priority
 
 
 def _depth_on_rabbitmq(connection: Any, queue: str) -> int:
@@ -73,3 +113,6 @@ def _depth_on_rabbitmq(connection: Any, queue: str) -> int:
             return int(channel.queue_declare(queue=queue, passive=True).message_count)
         except NotFound:
             return 0
+
+
+_DEPTHS = {"redis": _depth_on_redis, "amqp": _depth_on_rabbitmq}

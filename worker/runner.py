@@ -52,7 +52,7 @@ def nothing_besides(_session: Session) -> Sequence[Step]:
     return ()
 
 
-FRESH = 0.05
+FRESH = 0.25
 """Seconds that an item is left to the task that names it, before other tasks of the step take it along."""
 
 MOST_TRIES = 5
@@ -60,6 +60,9 @@ MOST_TRIES = 5
 
 SETTLE_INTERVAL = 1.0
 """Seconds between two looks for crashed batches and at the step's brake, where nothing points at one."""
+
+LONG_AGO = 5.0
+"""Seconds since the last look after which the next comes before the work, and not after it."""
 
 
 class CrashedBeforeError(Exception):
@@ -91,7 +94,7 @@ class Workplace:
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """What an attempt left: named items whose chats others have, whether more wait, items under suspicion.
+    """What an attempt left: items whose chats others have, whether more wait, items under suspicion.
 
     tally: what its batch came to; where it was halved, the halves are not counted.
     """
@@ -126,9 +129,11 @@ class StepRunner:
         Returns normally whatever happens: what could not be done stays where it is, or is a retry or a dead letter.
         """
         try:
-            if time.monotonic() - self._settled_at > SETTLE_INTERVAL:
+            if time.monotonic() - self._settled_at > LONG_AGO:
                 self._settle()
             tried = self._probe_if_due() if self._brake.look_again() else self._work(named, carried)
+            if time.monotonic() - self._settled_at > SETTLE_INTERVAL:
+                self._settle()
             for step in self._besides(self._session):
                 self._hints.publish_if_idle(step)
         except DatabaseAwayError as error:
@@ -237,9 +242,8 @@ class StepRunner:
 
     def _hint_next(self, outcome: Outcome) -> None:
         for following in steps_after(self._step):
-            moved = [move.inbox_id for move in outcome.moves if move.stage == following.value]
-            if moved:
-                self._hints.publish(following, moved)
+            if any(move.stage == following.value for move in outcome.moves):
+                self._hints.publish_news(following)
         for step in outcome.also_hint:
             self._hints.publish_if_idle(step)
 

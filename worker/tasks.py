@@ -51,4 +51,7 @@ def run_items(runner: StepRunner) -> Work:
 
 def register(app: Celery, step: Step, work: Work, consumed: Callable[[], None]) -> None:
     """Make a step a task of the app. consumed: told before and after each run."""
-    app.register_task(StepTask(step, work, consumed))
+    task = StepTask(step, work, consumed)
+    if app.amqp.queues[step.value].no_ack:
+        task.Request = "worker.consumer:UnkeptRequest"
+    app.register_task(task)

@@ -69,9 +69,9 @@ SELECT inbox_id, channel_id, step, reason, fingerprint, 1, error, traceback, who
 -- name: lock_chats
 -- Chats of the named items, and of those that have waited longest in this step. Those that another worker has are left out.
 WITH candidates AS MATERIALIZED (
-    SELECT chat_id FROM inbox_state WHERE inbox_id = ANY(%(named)s) AND stage = %(step)s
+    SELECT inbox_id, chat_id FROM inbox_state WHERE inbox_id = ANY(%(named)s) AND stage = %(step)s
     UNION ALL (
-        SELECT chat_id FROM inbox_state
+        SELECT inbox_id, chat_id FROM inbox_state
         WHERE stage = %(step)s AND stage < 'done' AND due_at <= now() - %(waited)s * interval '1 second'
         ORDER BY due_at
         LIMIT %(limit)s OFFSET %(offset)s
@@ -80,12 +80,16 @@ WITH candidates AS MATERIALIZED (
     SELECT id FROM chats WHERE id = ANY(ARRAY(SELECT chat_id FROM candidates))
     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 )
-SELECT ARRAY(SELECT id FROM locked), count(*), count(DISTINCT chat_id) FROM candidates
+SELECT
+    ARRAY(SELECT id FROM locked), count(*), count(DISTINCT chat_id),
+    ARRAY(SELECT DISTINCT inbox_id FROM candidates WHERE chat_id NOT IN (SELECT id FROM locked))
+FROM candidates
 
--- name: still_here
--- Which of these another worker has. What stands behind others in a chat of ours goes on with them.
+-- name: left_behind
+-- Which of these still stand in the step, and in no batch of another worker, which would take care of them.
 SELECT inbox_id FROM inbox_state
-WHERE inbox_id = ANY(%(inbox_ids)s) AND stage = %(step)s AND due_at <= now() AND chat_id <> ALL(%(locked)s::bigint[])
+WHERE inbox_id = ANY(%(inbox_ids)s) AND stage = %(step)s AND due_at <= now()
+    AND inbox_id NOT IN (SELECT unnest(inbox_ids) FROM batches)
 
 -- name: pending_of_chats
 -- What stands in this step or before it, per locked chat, in the chat's order. A statement of its own, after the

@@ -15,6 +15,9 @@ CONNECTIONS = 256
 
 PAUSE_AFTER_FAILURE = 0.2
 
+SHORTEST_WAIT = 0.001
+"""Seconds between two looks at what is due. The event loop's clock counts milliseconds: for less it would spin."""
+
 
 @dataclass(slots=True)
 class Sent:
@@ -111,7 +114,7 @@ class Driver:
                 self._ready.append(self._next)
                 self._next += 1
             if self._next < len(self._due):
-                self._loop.call_at(self.began + self._due[self._next], self._pump)
+                self._loop.call_at(self.began + max(self._due[self._next], now + SHORTEST_WAIT), self._pump)
         self._send_ready()
 
     def _send_ready(self) -> None:

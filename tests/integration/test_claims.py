@@ -158,9 +158,26 @@ def test_two_sessions_never_get_the_same_chat(desk):
         assert ids(first) == [[a1, a2]]
         with claimed(desk, named=[a2, b1]) as (_, second):
             assert ids(second) == [[b1]]
-            assert second.left == (a2,)
+            assert second.left == (a1, a2)
     with claimed(desk, named=[a2]) as (_, third):
         assert [a1, a2] in ids(third)
+
+
+def test_what_is_in_another_workers_batch_is_not_left(desk):
+    """Whoever works on an item sees to it; what else he has locked by its chat has to be hinted again."""
+    (a1,) = say(desk, 1)
+    desk.worker().run(Step.CRM_LOOKUP)
+    (a2,) = say(desk, 1)
+    with claimed(desk, Step.BIND_CHAT), Session(desk.options).connection() as witness:
+        with claimed(desk) as (_, claim):
+            assert (ids(claim), claim.left) == ([], (a2,)), "locked, but for another step"
+        witness.execute(
+            "INSERT INTO batches (step, worker, backend_pid, backend_start, inbox_ids)"
+            " VALUES ('bind_chat', 'other', 1, now(), %s)",
+            [[a1]],
+        )
+        with claimed(desk, Step.BIND_CHAT) as (_, claim):
+            assert (ids(claim), claim.left) == ([], ())
 
 
 def test_chats_are_shared_out_between_many_sessions(desk):

@@ -78,6 +78,28 @@ def test_hints_where_nothing_is_queued(app):
     assert hints.depths([Step.RESPOND, Step.DELIVER]) == {Step.RESPOND: 1, Step.DELIVER: 0}
 
 
+def test_news_of_a_step_need_no_second_task(app, clock, monkeypatch):
+    """One that is queued begins later, and takes whatever waits by then. Who hints seldom does not even ask."""
+    hints = Hints(app)
+    assert hints.publish_news(Step.BIND_CHAT)
+    assert not hints.publish_news(Step.BIND_CHAT), "it is still queued"
+    assert hints.publish_news(Step.DISTRIBUTE), "another step"
+    monkeypatch.setattr(hints, "depths", lambda steps: dict.fromkeys(steps, 0))
+    assert hints.publish_news(Step.BIND_CHAT), "it was taken"
+    monkeypatch.setattr(hints, "depths", lambda _: pytest.fail("asked"))
+    clock[0] += 2 * hints_module.CLOSELY
+    assert hints.publish_news(Step.BIND_CHAT)
+
+
+def test_on_rabbitmq_nobody_asks_what_is_queued():
+    """It would cost a channel of its own."""
+    app = make_app("amqp://nobody@127.0.0.1:1")
+    try:
+        assert not Hints(app).is_queued(Step.BIND_CHAT)
+    finally:
+        app.close()
+
+
 @pytest.mark.parametrize(
     "error", [OSError("refused"), RuntimeError("some transport's own"), KeyError("x")], ids=["os", "runtime", "key"]
 )
@@ -133,7 +155,7 @@ def test_the_apps_tasks_survive_a_wiped_redis(monkeypatch):
 
 
 def test_the_apps_settings_hold():
-    """BROKER's list: nothing is acked before it is done, no results, no remote control, reconnect for ever."""
+    """BROKER's list: no results, no remote control, reconnect for ever; acks, where there are any, come late."""
     conf = make_app("redis://nowhere/0", visibility_timeout=6).conf
     assert (conf.task_acks_late, conf.task_reject_on_worker_lost, conf.task_ignore_result) == (True, True, True)
     assert (conf.worker_prefetch_multiplier, conf.worker_enable_remote_control) == (4, False)
@@ -142,3 +164,23 @@ def test_the_apps_settings_hold():
     assert conf.broker_transport_options["priority_steps"] == [0]
     assert {queue.name for queue in conf.task_queues} == set(TASK_QUEUES)
     assert {(queue.exchange.name, queue.routing_key) for queue in conf.task_queues} == {("", "")}
+    assert {queue.no_ack for queue in conf.task_queues} == {True}
+    assert {queue.no_ack for queue in make_app("amqp://nowhere").conf.task_queues} == {False}
+
+
+def test_a_channel_lends_one_client(monkeypatch):
+    """Commands take connections of the pool; after the pool was thrown away there is another client."""
+    app = make_app("redis://127.0.0.1:1/0")
+    try:
+        with app.connection_for_write() as connection:
+            pools, channel = ["first"], connection.transport.Channel.__new__(connection.transport.Channel)
+            monkeypatch.setattr(type(channel), "pool", property(lambda _: pools[-1]))
+            monkeypatch.setattr(channel, "_create_client", lambda: SimpleNamespace(connection_pool=pools[-1]))
+            lend = channel.conn_or_acquire
+            with lend() as first, lend() as same, lend("given") as given:
+                assert (first is same, given) == (True, "given")
+            pools.append("second")
+            with lend() as other:
+                assert other.connection_pool == "second"
+    finally:
+        app.close()

@@ -179,7 +179,7 @@ def serve_due_backlogs(session: Session) -> Sequence[Step]:
 
     Returns DISTRIBUTE if there is more to be distributed at once. Raises DatabaseAwayError.
     """
-    with session.transaction() as connection:
+    with session.connection() as connection:
         due = timers.due_backlogs(connection, MOST_BACKLOGS)
     more = [open_channel_id for open_channel_id in due if _serve_due_backlog(session, open_channel_id)]
     return (Step.DISTRIBUTE,) if more else ()
