@@ -91,6 +91,7 @@ def _broker(track: Track) -> None:
 
 def _tasks(track: Track) -> None:
     import httpx
+    from celery.worker.request import Request
 
     from worker.tasks import StepTask
 
@@ -98,12 +99,9 @@ def _tasks(track: Track) -> None:
         """A task was popped from its queue: from now on only its worker knows of it."""
         track.begin("receive", "receive/popped")
 
-    def running(task: StepTask, *_: Any, **__: Any) -> None:
-        track.effect("run")
-        track.begin(task.name)
-
     before(virtual.Transport, "_deliver", receiving)
-    before(StepTask, "run", running)
+    before(Request, "__init__", lambda *_, **__: track.effect("request"))
+    before(StepTask, "run", lambda task, *_, **__: track.begin(task.name))
     before(httpx.AsyncClient, "send", lambda *_, **__: track.effect("call"))
 
 

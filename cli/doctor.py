@@ -50,7 +50,7 @@ def _broker(settings: Settings) -> BrokerSeen:
         url = broker_url(settings)
     except SettingsError as error:
         return BrokerSeen((broken("broker", str(error), "set it, or start `openchannel up`"),))
-    return look_at_broker(url, settings.broker.visibility_timeout, settings.database.statement_timeout)
+    return look_at_broker(url)
 
 
 def _database(settings: Settings, seen: BrokerSeen) -> Iterator[Finding]:

@@ -47,7 +47,7 @@ class BrokerSettings(_Group):
         "amqp://user:password@host:port/vhost; embedded if not given",
     )
     visibility_timeout: float = Field(
-        60.0, ge=1, description="seconds until an unacknowledged task is sent again; RabbitMQ has none"
+        60.0, ge=1, description="seconds that work waits until it is hinted although tasks of its step are queued"
     )
 
 

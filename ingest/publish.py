@@ -16,7 +16,7 @@ Pending = list[tuple[int, str]]
 CARRIED_LIMIT = 16 * 1024
 """Characters of a message up to which it travels with its task; the steps read larger ones from the inbox."""
 
-PATIENCE = 0.1
+PATIENCE = 0.05
 """Seconds for which what was accepted is kept back, and gathered, while an earlier task still waits for a worker.
 
 A task costs a worker what dozens of its messages do: the busier the workers are, the fewer and fuller their tasks.

@@ -45,7 +45,6 @@ class Desk:
         self.folder = folder
         self.session = Session(DatabaseOptions(database_url, "test"))
         self.secret_key: str | None = SECRET_KEY
-        self.visibility_timeout = 60.0
 
     def apply(self, text: str) -> None:
         """Apply a desk's file."""
@@ -64,7 +63,7 @@ class Desk:
             data_dir=self.folder,
             secret_key=SecretStr(self.secret_key) if self.secret_key else None,
             database=DatabaseSettings(url=SecretStr(self.database_url)),
-            broker=BrokerSettings(url=SecretStr(self.broker_url), visibility_timeout=self.visibility_timeout),
+            broker=BrokerSettings(url=SecretStr(self.broker_url)),
         )
         findings: dict[str, Finding] = {}
         for finding in examine(settings):

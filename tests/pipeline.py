@@ -44,9 +44,9 @@ class RecordingHints(Hints):
         self.published.append((step, list(items), tries))
         return True
 
-    def publish_news(self, step: Step) -> bool:
-        """Note each."""
-        return self.publish(step)
+    def publish_news(self, step: Step, items: Sequence[int]) -> bool:
+        """Note each, whatever is queued."""
+        return self.publish(step, items)
 
     def depths(self, steps: Sequence[Step]) -> dict[Step, int]:
         """As the test has set them; empty by default."""

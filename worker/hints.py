@@ -65,8 +65,8 @@ class Hints:
         depth = self.depths([step]).get(step)
         return depth == 0 and self.publish(step)
 
-    def publish_news(self, step: Step) -> bool:
-        """Hint that `step` has something to do that was committed just now.
+    def publish_news(self, step: Step, items: Sequence[int]) -> bool:
+        """Hint that `step` has these items to do since a moment ago.
 
         Where tasks follow each other closely, one that is queued already is enough: it begins after this, and takes
         whatever waits. So the busier the workers are, the fewer and fuller their tasks.
@@ -75,7 +75,7 @@ class Hints:
         if now - self._told_at.get(step, -math.inf) < CLOSELY and self.is_queued(step):
             return False
         self._told_at[step] = now
-        return self.publish(step)
+        return self.publish(step, items)
 
     def is_queued(self, step: Step) -> bool:
         """Whether a task of this step waits for a worker; false if nobody knows, or asking costs more than a task."""

@@ -53,7 +53,7 @@ def nothing_besides(_session: Session) -> Sequence[Step]:
 
 
 FRESH = 0.25
-"""Seconds that an item is left to the task that names it, before other tasks of the step take it along."""
+"""Seconds that an accepted item is left to the task that carries it, before other tasks that do so take it along."""
 
 MOST_TRIES = 5
 """How often items are hinted again because another worker had their chats; then they are left to the sweeper."""
@@ -148,7 +148,7 @@ class StepRunner:
             self._hints.publish_if_idle(self._step)
 
     def _work(self, named: Collection[int], carried: Carried) -> _Tried:
-        tried = self._attempt(named, self._limits.batch, FRESH if named else 0.0, None, carried)
+        tried = self._attempt(named, self._limits.batch, FRESH if carried else 0.0, None, carried)
         if tried.suspects_left and not self._brake.on:  # trusted items go first, but not for ever
             again = self._attempt(tried.suspects_left, len(tried.suspects_left), 0.0, tried.suspects_left, carried)
             tried = replace(tried, more=tried.more or again.more)
@@ -242,8 +242,9 @@ class StepRunner:
 
     def _hint_next(self, outcome: Outcome) -> None:
         for following in steps_after(self._step):
-            if any(move.stage == following.value for move in outcome.moves):
-                self._hints.publish_news(following)
+            moved = [move.inbox_id for move in outcome.moves if move.stage == following.value]
+            if moved:
+                self._hints.publish_news(following, moved)
         for step in outcome.also_hint:
             self._hints.publish_if_idle(step)
 

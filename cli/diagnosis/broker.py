@@ -1,6 +1,5 @@
 """The broker: is it there, is it set as it should be, does anybody consume."""
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -21,9 +20,6 @@ OLDEST_VERSION = (6, 2)
 PATIENCE = 3.0
 """Seconds for one answer."""
 
-RESTORING_PATIENCE = 30.0
-"""Seconds that a worker may take to notice that a task's time is over."""
-
 FULL = 0.9
 
 
@@ -36,22 +32,21 @@ class BrokerSeen:
     consumers: bool | None = None
 
 
-def look_at_broker(url: str, visibility_timeout: float, statement_timeout: float) -> BrokerSeen:
-    """Everything that the broker tells. Times in seconds."""
+def look_at_broker(url: str) -> BrokerSeen:
+    """Everything that the broker tells."""
     if is_rabbitmq(url):
         return _look_at_rabbitmq(url)
-    findings = list(_visibility(visibility_timeout, statement_timeout))
+    findings: list[Finding] = []
     is_redis = urlsplit(url).scheme in ("redis", "rediss")
     consumers = None
     if is_redis:
         try:
             with redis.Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE) as client:
                 findings += _server(cast(dict[str, Any], client.info()))
-                findings += _unacknowledged(client, visibility_timeout)
                 consumers = _consumers(client)
         except (redis.RedisError, OSError, ValueError) as error:
             return BrokerSeen((*findings, _away(type(error).__name__)))
-    depths = Hints(make_app(url, visibility_timeout)).depths(list(Step))
+    depths = Hints(make_app(url)).depths(list(Step))
     if not depths:
         return BrokerSeen((*findings, _away("the task queues cannot be read")))
     if not is_redis:
@@ -100,28 +95,6 @@ def _server(info: Mapping[str, Any]) -> Iterator[Finding]:
     if limit and used > FULL * limit:
         yield warning(
             "broker_memory", f"{used} of {limit} bytes are used", "raise maxmemory; a full broker takes no hints"
-        )
-
-
-def _visibility(visibility_timeout: float, statement_timeout: float) -> Iterator[Finding]:
-    if visibility_timeout < statement_timeout:
-        yield warning(
-            "visibility",
-            f"a task is sent again after {visibility_timeout:g} s, and a statement may take {statement_timeout:g} s",
-            "raise OPENCHANNEL_BROKER__VISIBILITY_TIMEOUT above OPENCHANNEL_DATABASE__STATEMENT_TIMEOUT",
-        )
-    else:
-        yield ok("visibility", f"an unacknowledged task is sent again after {visibility_timeout:g} s")
-
-
-def _unacknowledged(client: redis.Redis, visibility_timeout: float) -> Iterator[Finding]:
-    before = time.time() - visibility_timeout - RESTORING_PATIENCE
-    forgotten = client.zcount("unacked_index", "-inf", before)
-    if forgotten:
-        yield warning(
-            "unacknowledged",
-            f"{forgotten} tasks of workers that are gone were not sent again",
-            "start `openchannel worker`: it does that; the clock hints the same work meanwhile",
         )
 
 

@@ -39,6 +39,10 @@ class _NoHints(Hints):
         """As if the broker took it."""
         return True
 
+    def publish_news(self, step: Step, items: Sequence[int]) -> bool:
+        """The same."""
+        return self.publish(step, items)
+
     def depths(self, steps: Sequence[Step]) -> dict[Step, int]:
         """As if something were queued, so that nothing more is."""
         return dict.fromkeys(steps, 1)

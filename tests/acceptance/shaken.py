@@ -33,7 +33,7 @@ from runtime.ports import accepts_connections, free_port
 SECRET_KEY = base64.urlsafe_b64encode(b"of a round that lasts for seconds").decode()[:43] + "="
 BEFORE_COMMIT = "accept/ledger.enter>accept/COMMIT"
 IN_BIND_CHAT = "bind_chat/chats.bind>bind_chat/matching.add_facts"
-ON_RECEPTION = "receive/popped>receive/run"
+ON_RECEPTION = "receive/popped>receive/request"
 AFTER_CLAIM = "distribute/inbox.end_batches_of_worker>distribute/inbox.begin_batch"
 BATCH = 4
 """Items of a task: few, so that poison among them is soon alone."""

@@ -62,7 +62,7 @@ def test_without_a_mutation_everything_balances(tmp_path: Path, waiting: str, br
     workers = {"worker-1": MORTAL, "worker-2": {"CHAOS_KILL_BETWEEN": ON_RECEPTION}}
     assert work_off(tmp_path, waiting, broker_url, gathered, first_lives=workers, poisoned=True) == []
     effects = {(process, after) for process, _, after in pairs([tmp_path / "trace"])}
-    assert effects > {("worker", "bind_chat/ack"), ("worker", "deliver/call"), ("clock", "sweep/publish:crm_lookup")}
+    assert effects > {("worker", "receive/request"), ("worker", "deliver/call"), ("clock", "sweep/publish:crm_lookup")}
 
 
 def test_a_stopped_worker_does_nothing_twice(tmp_path: Path, waiting: str, broker_url: str, gathered: Record):

@@ -58,7 +58,7 @@ def test_the_stories_over_rabbitmq(tmp_path: Path, database_url: str, rabbitmq_u
     """One customer over five channels; then `doctor` and the metrics tell of quorum queues that somebody consumes."""
     with System(tmp_path, database_url, rabbitmq_url) as system:
         tell_the_stories(system)
-        seen = look_at_broker(rabbitmq_url, 60, 30)
+        seen = look_at_broker(rabbitmq_url)
         assert {finding.status for finding in seen.findings} == {Status.OK}
         assert seen.consumers is True
         assert seen.depths is not None
@@ -114,7 +114,7 @@ def test_a_queue_of_another_kind_is_told(rabbitmq: RabbitMQ) -> None:
             Queue(Step.RESPOND.value)(channel).queue_declare()  # type: ignore[no-untyped-call]
         try:
             assert not Hints(app).publish(Step.RESPOND)
-            broken = [one for one in look_at_broker(rabbitmq.url, 60, 30).findings if one.status is Status.BROKEN]
+            broken = [one for one in look_at_broker(rabbitmq.url).findings if one.status is Status.BROKEN]
             assert [one.finding for one in broken] == [
                 "respond is no quorum queue, so nothing can be published or consumed"
             ]
@@ -130,7 +130,7 @@ def test_a_hint_goes_to_the_node_that_answers(rabbitmq: RabbitMQ) -> None:
     empty_broker(rabbitmq.url)
     assert Hints(make_app(url)).publish(Step.RESPOND)
     assert Hints(make_app(url)).depths([Step.RESPOND]) == {Step.RESPOND: 1}
-    assert look_at_broker(url, 60, 30).depths == {**dict.fromkeys(Step, 0), Step.RESPOND: 1}
+    assert look_at_broker(url).depths == {**dict.fromkeys(Step, 0), Step.RESPOND: 1}
 
 
 @kills
@@ -143,7 +143,7 @@ def test_nobody_waits_for_ever_for_a_rabbitmq_that_is_stopped(rabbitmq: RabbitMQ
     with rabbitmq.stopped():
         assert hints.publish(Step.RESPOND) is False
         assert others.depths([Step.RESPOND]) == {}
-        assert look_at_broker(rabbitmq.url, 60, 30).depths is None
+        assert look_at_broker(rabbitmq.url).depths is None
     wait_until(lambda: hints.publish(Step.RESPOND), "hints are taken again")
     wait_until(lambda: others.depths([Step.RESPOND]) != {}, "depths are known again")
 
@@ -151,7 +151,7 @@ def test_nobody_waits_for_ever_for_a_rabbitmq_that_is_stopped(rabbitmq: RabbitMQ
 def test_rabbitmq_away_is_told() -> None:
     """`doctor` says that nothing answers; a hint is given up at once, and the depths are not known."""
     url = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
-    (finding,) = look_at_broker(url, 60, 30).findings
+    (finding,) = look_at_broker(url).findings
     assert (finding.check, finding.status) == ("broker", Status.BROKEN)
     hints = Hints(make_app(url))
     assert hints.publish(Step.RESPOND) is False

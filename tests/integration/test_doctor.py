@@ -35,7 +35,7 @@ def test_a_healthy_desk(desk):
         findings = desk.examine()
     bad = {check for check, finding in findings.items() if finding.status is not Status.OK}
     assert bad <= {"fsync", "full_page_writes", "synchronous_commit"}
-    assert {"postgresql", "migrations", "broker", "broker_policy", "visibility", "task_queues"} <= findings.keys()
+    assert {"postgresql", "migrations", "broker", "broker_policy", "task_queues"} <= findings.keys()
     assert {"clock", "workers", "lag", "ledger", "dead_letters", "outbox"} <= findings.keys()
     assert {"secrets", "adapters", "rosters", "partitions"} <= findings.keys()
     assert "PostgreSQL" in findings["postgresql"].finding

@@ -40,20 +40,15 @@ def test_nothing_is_set(tmp_path):
 
 
 def test_the_broker_is_set_otherwise(desk):
-    """It may throw tasks away, or tasks lie with a worker that is gone."""
+    """It may throw tasks away."""
     with redis.Redis.from_url(desk.broker_url) as client:
         before = client.config_get("maxmemory-policy")["maxmemory-policy"]
-        client.zadd("unacked_index", {"task": time.time() - 1000})
         client.config_set("maxmemory-policy", "allkeys-lru")
         try:
             findings = desk.examine()
         finally:
             client.config_set("maxmemory-policy", before)
     assert "maxmemory-policy is allkeys-lru" in findings["broker_policy"].finding
-    assert findings["unacknowledged"].finding.startswith("1 tasks of workers that are gone")
-    desk.visibility_timeout = 5
-    assert findings["visibility"].status is Status.OK
-    assert desk.examine()["visibility"].status is Status.WARNING
 
 
 def test_a_worker_that_waits_for_tasks_is_seen(desk):
@@ -62,10 +57,10 @@ def test_a_worker_that_waits_for_tasks_is_seen(desk):
         thread = threading.Thread(target=client.brpop, args=(["a queue"],), kwargs={"timeout": 3})
         thread.start()
         time.sleep(0.3)
-        seen = look_at_broker(desk.broker_url, 60, 30)
+        seen = look_at_broker(desk.broker_url)
         thread.join()
     assert seen.consumers is True
-    assert look_at_broker(desk.broker_url, 60, 30).consumers is False
+    assert look_at_broker(desk.broker_url).consumers is False
 
 
 GOOD = {

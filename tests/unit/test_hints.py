@@ -81,14 +81,14 @@ def test_hints_where_nothing_is_queued(app):
 def test_news_of_a_step_need_no_second_task(app, clock, monkeypatch):
     """One that is queued begins later, and takes whatever waits by then. Who hints seldom does not even ask."""
     hints = Hints(app)
-    assert hints.publish_news(Step.BIND_CHAT)
-    assert not hints.publish_news(Step.BIND_CHAT), "it is still queued"
-    assert hints.publish_news(Step.DISTRIBUTE), "another step"
+    assert hints.publish_news(Step.BIND_CHAT, [1])
+    assert not hints.publish_news(Step.BIND_CHAT, [1]), "it is still queued"
+    assert hints.publish_news(Step.DISTRIBUTE, [1]), "another step"
     monkeypatch.setattr(hints, "depths", lambda steps: dict.fromkeys(steps, 0))
-    assert hints.publish_news(Step.BIND_CHAT), "it was taken"
+    assert hints.publish_news(Step.BIND_CHAT, [1]), "it was taken"
     monkeypatch.setattr(hints, "depths", lambda _: pytest.fail("asked"))
     clock[0] += 2 * hints_module.CLOSELY
-    assert hints.publish_news(Step.BIND_CHAT)
+    assert hints.publish_news(Step.BIND_CHAT, [1])
 
 
 def test_on_rabbitmq_nobody_asks_what_is_queued():
