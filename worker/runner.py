@@ -15,7 +15,7 @@ from datetime import datetime
 
 import structlog
 
-from config.topology import Step, steps_after
+from config.topology import INBOX_STEPS, Step, steps_after
 from crm_store import brakes, failures, inbox
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
@@ -142,13 +142,14 @@ class StepRunner:
         if self._brake.on:
             return  # the clock hints it when it is to be tried
         if tried.left and tries < MOST_TRIES:
-            time.sleep(0.005 * (tries + 1))  # their chats are in another worker's hands, for some milliseconds
+            time.sleep(0.005 * tries)  # their chats are in another worker's hands, for some milliseconds
             self._hints.publish(self._step, tried.left, tries + 1)
         if tried.more:
             self._hints.publish_if_idle(self._step)
 
     def _work(self, named: Collection[int], carried: Carried) -> _Tried:
-        tried = self._attempt(named, self._limits.batch, FRESH if carried else 0.0, None, carried)
+        fresh = FRESH if named and self._step is INBOX_STEPS[0] else 0.0
+        tried = self._attempt(named, self._limits.batch, fresh, None, carried)
         if tried.suspects_left and not self._brake.on:  # trusted items go first, but not for ever
             again = self._attempt(tried.suspects_left, len(tried.suspects_left), 0.0, tried.suspects_left, carried)
             tried = replace(tried, more=tried.more or again.more)
