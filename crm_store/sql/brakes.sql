@@ -43,10 +43,12 @@ RETURNING since, extract(epoch FROM now() - since)::float8, pauses, reason, fing
 -- them: what came in one after another may have one fault. Only those that a claim would take: behind an item that is
 -- retried its chat waits. After a long pause the whole desk stands here, so of the line both ends are looked at.
 WITH ends AS (
-    (SELECT chat_id FROM inbox_state WHERE stage = %(step)s AND stage < 'done' AND due_at <= now()
+    (SELECT chat_id FROM inbox_state
+     WHERE stage = %(step)s AND stage < 'done' AND due_at > '-infinity' AND due_at <= now()
      ORDER BY due_at LIMIT %(looked_at)s)
     UNION
-    (SELECT chat_id FROM inbox_state WHERE stage = %(step)s AND stage < 'done' AND due_at <= now()
+    (SELECT chat_id FROM inbox_state
+     WHERE stage = %(step)s AND stage < 'done' AND due_at > '-infinity' AND due_at <= now()
      ORDER BY due_at DESC LIMIT %(looked_at)s)
 )
 SELECT first.inbox_id
@@ -59,7 +61,7 @@ WHERE first.stage = %(step)s AND first.due_at <= clock_timestamp()
 ORDER BY first.attempts, random() LIMIT %(limit)s
 
 -- name: something_stands
-SELECT EXISTS (SELECT FROM inbox_state WHERE stage = %(step)s AND stage < 'done')
+SELECT EXISTS (SELECT FROM inbox_state WHERE stage = %(step)s AND stage < 'done' AND due_at > '-infinity')
 
 -- name: engaged
 -- How often each step was paused, ever.

@@ -57,14 +57,15 @@ WHERE dialogs.id = given.id AND (dialogs.card_id, dialogs.deal_id)
     IS DISTINCT FROM (given.card_id, coalesce(given.deal_id, dialogs.deal_id))
 
 -- name: unnoticed
-SELECT id FROM dialogs WHERE id = ANY(%(dialog_ids)s) AND status = 'queued' AND noticed_at IS NULL
+-- By their ids: as a text the status is nothing that an index of waiting dialogs could be read for.
+SELECT id FROM dialogs WHERE id = ANY(%(dialog_ids)s) AND status::text = 'queued' AND noticed_at IS NULL
 
 -- name: lock_unnoticed
 -- Dialogs that still wait and whose customers were not told so (D8).
 SELECT
     id, chat_id, open_channel_id, card_id, deal_id, status::text, operator_id, passed_by, accepted_at, answered_at,
     pinned, spam, transferred, awaits_customer
-FROM dialogs WHERE id = ANY(%(dialog_ids)s) AND status = 'queued' AND noticed_at IS NULL
+FROM dialogs WHERE id = ANY(%(dialog_ids)s) AND status::text = 'queued' AND noticed_at IS NULL
 ORDER BY id FOR NO KEY UPDATE
 
 -- name: mark_noticed

@@ -72,7 +72,8 @@ WITH candidates AS MATERIALIZED (
     SELECT inbox_id, chat_id FROM inbox_state WHERE inbox_id = ANY(%(named)s) AND stage = %(step)s
     UNION ALL (
         SELECT inbox_id, chat_id FROM inbox_state
-        WHERE stage = %(step)s AND stage < 'done' AND due_at <= now() - %(waited)s * interval '1 second'
+        WHERE stage = %(step)s AND stage < 'done' AND due_at > '-infinity'
+            AND due_at <= now() - %(waited)s * interval '1 second'
         ORDER BY due_at
         LIMIT %(limit)s OFFSET %(offset)s
     )
@@ -287,7 +288,7 @@ SELECT step.stage::text, extract(epoch FROM now() - oldest.due_at)::float8
 FROM unnest('{crm_lookup,bind_chat,ensure_card,distribute,respond}'::stage[]) AS step (stage)
 CROSS JOIN LATERAL (
     SELECT due_at FROM inbox_state
-    WHERE inbox_state.stage = step.stage AND inbox_state.stage < 'done' AND due_at <= now()
+    WHERE inbox_state.stage = step.stage AND inbox_state.stage < 'done' AND due_at > '-infinity' AND due_at <= now()
     ORDER BY due_at LIMIT 1
 ) AS oldest
 

@@ -17,7 +17,7 @@ UPDATE outbox SET
     due_at = now() + %(lease)s * interval '1 second'
 FROM (
     SELECT id FROM outbox AS due
-    WHERE state = 'pending' AND due_at <= now() AND NOT EXISTS (
+    WHERE state = 'pending' AND due_at > '-infinity' AND due_at <= now() AND NOT EXISTS (
         SELECT FROM outbox AS earlier
         WHERE earlier.state = 'pending' AND earlier.chat_id = due.chat_id AND earlier.seq < due.seq
     )
@@ -68,7 +68,7 @@ UPDATE outbox SET state = 'expired' WHERE dialog_id = ANY(%(dialog_ids)s) AND st
 -- What `lease` would take: behind one that is being sent or tried again, its chat has nothing due. It stops at the first:
 -- each clock asks twice a second, however much waits.
 SELECT extract(epoch FROM now() - due_at)::float8 FROM outbox AS due
-WHERE state = 'pending' AND due_at <= now() AND NOT EXISTS (
+WHERE state = 'pending' AND due_at > '-infinity' AND due_at <= now() AND NOT EXISTS (
     SELECT FROM outbox AS earlier
     WHERE earlier.state = 'pending' AND earlier.chat_id = due.chat_id AND earlier.seq < due.seq
 )
