@@ -1,7 +1,7 @@
 """Where a process can die: between each pair of adjacent side effects of the pipeline.
 
 A side effect is a writing statement (named as in crm_store/sql), BEGIN and COMMIT, a hint's publication, its reception
-(popped, then kept as unacked) and its ack, a call of a channel's API, and an answer over HTTP. Its name begins with
+(popped, then made a request), a call of a channel's API, and an answer over HTTP. Its name begins with
 what the process is doing then: the step, the act, the part of a clock's tick, or `accept`. `start` is where that
 begins. What is done side by side (several requests) makes a chain each, so that a pair is what follows by itself, and
 not what happened to meet.

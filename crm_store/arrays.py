@@ -69,8 +69,9 @@ class _TextsDumper(ListDumper):
         return f"{{{written}}}".encode()
 
 
-_INTS: DumperKey = (list, int)
-_TEXTS: DumperKey = (list, str)
+# Of our own: psycopg's key of a nested list is that of its elements.
+_INTS: DumperKey = (list, "integers")  # type: ignore[assignment]
+_TEXTS: DumperKey = (list, "texts")  # type: ignore[assignment]
 
 
 def _kinds(items: list[Any]) -> set[type]:

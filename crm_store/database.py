@@ -23,8 +23,8 @@ class DatabaseOptions:
     A process that is stopped while it holds locks loses them after `idle_in_transaction_timeout`; one that is cut
     off is noticed through TCP after `tcp_user_timeout`. So it stops nobody else.
 
-    by_index: every row is found through an index, whatever the statistics say, and every statement is planned once, at
-    its first use. For processes that read few rows of large tables again and again: a plan made while a table was small
+    by_index: every row is found through an index, whatever the statistics say, and every statement is prepared at its
+    first use. For processes that read few rows of large tables again and again: a plan made while a table was small
     or without statistics reads it whole for each row.
     """
 
@@ -65,6 +65,9 @@ class DatabaseOptions:
             **({"prepare_threshold": 0} if self.by_index else {}),
         }
 
+
+MOST_PREPARED = 1000
+"""Statements that a session keeps prepared. A worker's has a hundred, some in several forms."""
 
 _BY_INDEX = {
     "enable_seqscan": "off",  # where there is no index it is used all the same
@@ -177,6 +180,7 @@ class Session:
             self._connection = psycopg.connect(
                 self._options.url, autocommit=True, **self._options.connection_arguments()
             )
+            self._connection.prepared_max = MOST_PREPARED
             if self._asynchronous_commit:
                 self._connection.execute("SET synchronous_commit = off")
         return self._connection

@@ -222,7 +222,7 @@ def claim(connection: Connection, step: Step, named: Collection[int], limit: int
             retried.append(behind[0].item.inbox_id)
     if retried:
         connection.execute(_SQL["defer_behind"], {"step": step, "inbox_ids": retried, "most": MOST_DEFERRED})
-    return Claim(tuple(lines), full, _left_behind(connection, step, missed) if missed else ())
+    return Claim(tuple(lines), full, _left_behind(connection, step, missed, locked) if missed else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,9 +286,11 @@ def _pending(connection: Connection, step: Step, chat_ids: Sequence[int], limit:
     ]
 
 
-def _left_behind(connection: Connection, step: Step, inbox_ids: Sequence[int]) -> tuple[int, ...]:
-    rows = connection.execute(_SQL["left_behind"], {"inbox_ids": inbox_ids, "step": step}).fetchall()
-    return tuple(inbox_id for (inbox_id,) in rows)
+def _left_behind(
+    connection: Connection, step: Step, inbox_ids: Sequence[int], locked: Sequence[int]
+) -> tuple[int, ...]:
+    parameters = {"inbox_ids": inbox_ids, "step": step, "locked": locked}
+    return tuple(inbox_id for (inbox_id,) in connection.execute(_SQL["left_behind"], parameters).fetchall())
 
 
 def read_messages(connection: Connection, inbox_ids: Sequence[int], carried: Mapping[int, str]) -> dict[int, str]:

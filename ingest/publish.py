@@ -22,6 +22,9 @@ PATIENCE = 0.05
 A task costs a worker what dozens of its messages do: the busier the workers are, the fewer and fuller their tasks.
 """
 
+INTERVAL = 0.02
+"""Seconds between two tasks at least, where nobody can be asked whether one waits."""
+
 LOOK_INTERVAL = 0.003
 """Seconds between two looks whether it still waits."""
 
@@ -66,8 +69,9 @@ class Publisher:
         published_at = -math.inf
         while (first := self._queue.get()) is not None:
             batch, began = list(first), time.monotonic()
+            time.sleep(max(0.0, published_at + INTERVAL - began))
             closing = self._gather(batch)
-            if began - published_at < PATIENCE:
+            if began - published_at < PATIENCE:  # who publishes seldom need not ask
                 while not closing and len(batch) < self._limit and self._waits(began):
                     time.sleep(LOOK_INTERVAL)
                     closing = self._gather(batch)

@@ -17,7 +17,10 @@ from worker.sentinel import split_sentinel_url
 
 
 def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
-    """The app of one process; connects at first use. visibility_timeout: seconds, on Redis. Raises SentinelUrlError."""
+    """The app of one process; connects at first use. Raises SentinelUrlError.
+
+    visibility_timeout: seconds after which Redis hands out again what workers of a version that acknowledged had taken.
+    """
     broker_url, sentinel_options = split_sentinel_url(broker_url)
     on_rabbitmq = rabbitmq.is_rabbitmq(broker_url)
     redis_transport.use_these()
@@ -26,11 +29,12 @@ def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
         # The default (anonymous) exchange: with a declared one, publishing after FLUSHALL goes nowhere.
         task_queues=[_task_queue(name, rabbitmq.QUORUM_QUEUE if on_rabbitmq else None) for name in TASK_QUEUES],
         task_default_queue=Step.CRM_LOOKUP.value,
+        # These three are for RabbitMQ: on Redis nothing is acknowledged, and a solo worker pops one task at a time.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=4,
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
-        worker_prefetch_multiplier=4,
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         worker_hijack_root_logger=False,

@@ -55,7 +55,7 @@ MOST_QUEUED = 10
 
 @dataclass(frozen=True, slots=True)
 class ClockOptions:
-    """Seconds, and days. visibility_timeout: the broker's, after which a lost task would be sent again by itself."""
+    """Seconds, and days. visibility_timeout: after which work is hinted although tasks of its step are queued."""
 
     interval: float = 0.5
     stale_after: float = 2.0

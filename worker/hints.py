@@ -68,8 +68,8 @@ class Hints:
     def publish_news(self, step: Step, items: Sequence[int]) -> bool:
         """Hint that `step` has these items to do since a moment ago.
 
-        Where tasks follow each other closely, one that is queued already is enough: it begins after this, and takes
-        whatever waits. So the busier the workers are, the fewer and fuller their tasks.
+        Where tasks follow each other closely, one that is queued already is enough: it begins after this, takes what
+        waits, and hints what it has to leave. So the busier the workers are, the fewer and fuller their tasks.
         """
         now = time.monotonic()
         if now - self._told_at.get(step, -math.inf) < CLOSELY and self.is_queued(step):
@@ -81,7 +81,10 @@ class Hints:
         """Whether a task of this step waits for a worker; false if nobody knows, or asking costs more than a task."""
         if self._on_rabbitmq or time.monotonic() < self._away_until:
             return False
-        return bool(self.depths([step]).get(step))
+        depths = self.depths([step])
+        if not depths:
+            self._away_until = time.monotonic() + _PAUSE_AFTER_FAILURE
+        return bool(depths.get(step))
 
     def depths(self, steps: Sequence[Step]) -> dict[Step, int]:
         """Messages in the task queues; nothing if the broker is away."""

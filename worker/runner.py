@@ -56,12 +56,15 @@ FRESH = 0.25
 """Seconds that an accepted item is left to the task that carries it, before other tasks that do so take it along."""
 
 MOST_TRIES = 5
-"""How often items are hinted again because another worker had their chats; then they are left to the sweeper."""
+"""How often within REMEMBERED an item is hinted again because another worker has its chat; the sweeper does it then."""
+
+REMEMBERED = 2.0
+"""Seconds."""
 
 SETTLE_INTERVAL = 1.0
 """Seconds between two looks for crashed batches and at the step's brake, where nothing points at one."""
 
-LONG_AGO = 5.0
+LONG_AGO = 2.0
 """Seconds since the last look after which the next comes before the work, and not after it."""
 
 
@@ -105,6 +108,25 @@ class _Tried:
     tally: Tally = field(default_factory=Tally)
 
 
+class _LeftAgain:
+    """Counts how often each item was left: one in a chat that a stopped worker holds is found by every task."""
+
+    def __init__(self) -> None:
+        self._times: dict[int, int] = {}
+        self._since = -math.inf
+
+    def of(self, inbox_ids: Sequence[int]) -> list[int]:
+        """Those that are to be hinted again."""
+        now = time.monotonic()
+        if now - self._since > REMEMBERED:
+            self._times.clear()
+            self._since = now
+        again = [inbox_id for inbox_id in inbox_ids if self._times.get(inbox_id, 0) < MOST_TRIES]
+        for inbox_id in again:
+            self._times[inbox_id] = self._times.get(inbox_id, 0) + 1
+        return again
+
+
 class StepRunner:
     """Runs one step in this process. Not safe for use by several threads."""
 
@@ -122,6 +144,7 @@ class StepRunner:
         self._identity: tuple[int, datetime] | None = None
         self._known_connection: Connection | None = None
         self._settled_at = -math.inf
+        self._left_again = _LeftAgain()
 
     def run(self, named: Collection[int], carried: Carried, tries: int = 0) -> None:
         """Take the named items, and what has waited longest, through the step.
@@ -132,18 +155,20 @@ class StepRunner:
             if time.monotonic() - self._settled_at > LONG_AGO:
                 self._settle()
             tried = self._probe_if_due() if self._brake.look_again() else self._work(named, carried)
-            if time.monotonic() - self._settled_at > SETTLE_INTERVAL:
-                self._settle()
             for step in self._besides(self._session):
                 self._hints.publish_if_idle(step)
+            self._hint_rest(tried, tries)
+            if time.monotonic() - self._settled_at > SETTLE_INTERVAL:
+                self._settle()
         except DatabaseAwayError as error:
             log.warning("step_waits_for_database", error=error)
-            return
+
+    def _hint_rest(self, tried: "_Tried", tries: int) -> None:
         if self._brake.on:
             return  # the clock hints it when it is to be tried
-        if tried.left and tries < MOST_TRIES:
-            time.sleep(0.005 * tries)  # their chats are in another worker's hands, for some milliseconds
-            self._hints.publish(self._step, tried.left, tries + 1)
+        if left := self._left_again.of(tried.left):
+            time.sleep(0.005 * min(tries, MOST_TRIES))  # their chats are in another worker's hands, for milliseconds
+            self._hints.publish(self._step, left, tries + 1)
         if tried.more:
             self._hints.publish_if_idle(self._step)
 

@@ -19,7 +19,7 @@ CarriedItem = list[Any]
 
 
 class StepTask(Task):  # type: ignore[misc]  # celery has no types
-    """A step as a task. Binds the step to the log, and lets no error out: an unhandled one would be acked."""
+    """A step as a task. Binds the step to the log, and lets no error out: nobody would see to it."""
 
     def __init__(self, step: Step, work: Work, consumed: Callable[[], None]) -> None:
         self.name = step.value

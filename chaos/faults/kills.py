@@ -111,10 +111,10 @@ class KillBackend(Fault):
 
 
 class StopWorker(Fault):
-    """SIGSTOP of a worker: its locks, its leases and its tasks time out, and then it goes on as if nothing were."""
+    """SIGSTOP of a worker: its locks and its leases time out, and then it goes on as if nothing were."""
 
     name = "stop-worker"
-    about = "SIGSTOP of a worker beyond the visibility timeout, then SIGCONT"
+    about = "SIGSTOP of a worker beyond the times of locks and leases, then SIGCONT"
     lasts = (VISIBILITY_TIMEOUT + 1.5, VISIBILITY_TIMEOUT + 4)
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ NO_SPACE = b"No space left on device"
 
 
 class FlushAll(Fault):
-    """Every task message, the unacknowledged ones too, is gone."""
+    """Every task message is gone."""
 
     name = "flushall"
     about = "FLUSHALL of Valkey"

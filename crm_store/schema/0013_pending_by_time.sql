@@ -3,7 +3,7 @@
 -- predicate only keeps queries that say nothing of time from it.
 
 -- At once, as in 0012.
-LOCK TABLE inbox_state, outbox IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE inbox_state IN ACCESS EXCLUSIVE MODE;
 
 DROP INDEX inbox_state_pending;
 CREATE INDEX inbox_state_pending ON inbox_state (stage, due_at) WHERE stage < 'done' AND due_at > '-infinity';

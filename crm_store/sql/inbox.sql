@@ -87,9 +87,10 @@ SELECT
 FROM candidates
 
 -- name: left_behind
--- Which of these still stand in the step, and in no batch of another worker, which would take care of them.
+-- Which of these still stand in the step, and neither in a chat that was locked since nor in a batch of another worker,
+-- which would take care of them.
 SELECT inbox_id FROM inbox_state
-WHERE inbox_id = ANY(%(inbox_ids)s) AND stage = %(step)s AND due_at <= now()
+WHERE inbox_id = ANY(%(inbox_ids)s) AND stage = %(step)s AND due_at <= now() AND chat_id <> ALL(%(locked)s::bigint[])
     AND inbox_id NOT IN (SELECT unnest(inbox_ids) FROM batches)
 
 -- name: pending_of_chats

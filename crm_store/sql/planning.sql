@@ -1,15 +1,16 @@
 -- What plans read and write. The open channel is locked by the caller.
 -- Lock order: operators (by the caller), then dialogs by id.
 --
--- Where the oldest of an open channel are read, it stands BETWEEN itself and itself, and first in the order. After an
--- equality that order would be the primary key's too, and where most dialogs wait in another open channel, PostgreSQL
--- would read all of those on its way to these.
+-- Where the oldest of an open channel are read, the status stands BETWEEN itself and itself, and first in the order. After
+-- an equality that order would be the primary key's too, and where most dialogs wait in another open channel, PostgreSQL
+-- would read all of those on its way to these. `IN` says that the index of what waits has them all.
 
 -- name: waiting
 -- Oldest first (D8), as many as there may be free slots. They cease to wait only under the open channel's lock.
 SELECT id, open_channel_id, status::text, operator_id, passed_by, first_assigned_at IS NULL, preferred_id, kept
-FROM dialogs WHERE open_channel_id BETWEEN %(open_channel_id)s AND %(open_channel_id)s AND status = 'queued'
-ORDER BY open_channel_id, id LIMIT %(limit)s FOR NO KEY UPDATE
+FROM dialogs
+WHERE open_channel_id = %(open_channel_id)s AND status IN ('queued', 'offered') AND status BETWEEN 'queued' AND 'queued'
+ORDER BY dialogs.status, id LIMIT %(limit)s FOR NO KEY UPDATE
 
 -- name: waiting_for
 -- The oldest of those that prefer one of these people (D9).
@@ -18,9 +19,8 @@ FROM unnest(%(operator_ids)s::bigint[]) AS given (id)
 CROSS JOIN LATERAL (
     SELECT id, open_channel_id, status::text, operator_id, passed_by, first_assigned_at IS NULL, preferred_id, kept
     FROM dialogs
-    WHERE open_channel_id BETWEEN %(open_channel_id)s AND %(open_channel_id)s
-        AND status = 'queued' AND preferred_id = given.id
-    ORDER BY open_channel_id, id LIMIT %(limit)s
+    WHERE open_channel_id = %(open_channel_id)s AND status = 'queued' AND preferred_id BETWEEN given.id AND given.id
+    ORDER BY dialogs.preferred_id, dialogs.id LIMIT %(limit)s
 ) AS preferring
 
 -- name: preferred
@@ -40,8 +40,9 @@ UNION SELECT preferred_id FROM dialogs WHERE id = ANY(%(dialog_ids)s) AND prefer
 -- name: count_waiting
 SELECT count(*), count(first_assigned_at) FROM (
     SELECT first_assigned_at FROM dialogs
-    WHERE open_channel_id BETWEEN %(open_channel_id)s AND %(open_channel_id)s AND status = 'queued'
-    ORDER BY open_channel_id, id LIMIT %(limit)s
+    WHERE open_channel_id = %(open_channel_id)s
+        AND status IN ('queued', 'offered') AND status BETWEEN 'queued' AND 'queued'
+    ORDER BY status, id LIMIT %(limit)s
 ) AS waiting
 
 -- name: most_passed
@@ -49,8 +50,9 @@ SELECT count(*), count(first_assigned_at) FROM (
 SELECT coalesce(max(cardinality(passed_by)), 0) FROM (
     (
         SELECT passed_by FROM dialogs
-        WHERE open_channel_id BETWEEN %(open_channel_id)s AND %(open_channel_id)s AND status = 'queued'
-        ORDER BY open_channel_id, id LIMIT %(limit)s
+        WHERE open_channel_id = %(open_channel_id)s
+            AND status IN ('queued', 'offered') AND status BETWEEN 'queued' AND 'queued'
+        ORDER BY status, id LIMIT %(limit)s
     )
     UNION ALL SELECT passed_by FROM dialogs WHERE id = ANY(%(dialog_ids)s)
 ) AS waiting
@@ -65,8 +67,9 @@ ORDER BY id FOR NO KEY UPDATE
 -- name: waits_on
 SELECT EXISTS (
     SELECT FROM dialogs
-    WHERE open_channel_id BETWEEN %(open_channel_id)s AND %(open_channel_id)s AND status = 'queued'
-    ORDER BY open_channel_id, id LIMIT 1
+    WHERE open_channel_id = %(open_channel_id)s
+        AND status IN ('queued', 'offered') AND status BETWEEN 'queued' AND 'queued'
+    ORDER BY status, id LIMIT 1
 )
 
 -- name: assign

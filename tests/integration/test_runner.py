@@ -23,7 +23,7 @@ from tests.processes import wait_for
 from worker.handlers import HANDLERS
 from worker.messages import read_texts
 from worker.policy import half
-from worker.runner import Carried, Limits, Outcome
+from worker.runner import MOST_TRIES, Carried, Limits, Outcome
 
 pytestmark = pytest.mark.integration
 
@@ -283,6 +283,46 @@ def test_the_next_step_is_hinted_after_the_commit(desk):
     worker.run(STEP, ids)
     assert seen == [2]
     assert [sorted(i) for i in worker.runners[STEP]._hints.of(Step.ENSURE_CARD)] == [sorted(ids)]
+
+
+class Sparing(RecordingHints):
+    """Does not hint a step that is queued, as `Hints`."""
+
+    def publish_news(self, step, items):
+        return not self.queued.get(step) and self.publish(step, items)
+
+
+def test_one_queued_task_takes_what_others_were_not_hinted_for(desk):
+    """Whatever it names, if anything: so the second of two hints of a step may be left out."""
+    first, second = say(desk, "a", "b")
+    worker = desk.worker()
+    hints = worker.runners[STEP]._hints = Sparing()
+    worker.run(STEP, [first])
+    worker.run(STEP, [second])
+    assert hints.of(Step.ENSURE_CARD) == [[first, second]], "the first task took both along"
+    (third,) = say(desk, "c")
+    hints.queued[Step.ENSURE_CARD] = 1
+    worker.run(STEP, [third])
+    assert len(hints.of(Step.ENSURE_CARD)) == 1, "queued already"
+    worker.run(Step.ENSURE_CARD, [first])
+    assert desk.stages() == {"distribute": 3}
+
+
+def test_an_item_in_other_hands_is_hinted_again_for_a_while(desk):
+    """Every task finds it; five of them say so, then the sweeper does. Each item has tries of its own."""
+    first, _ = say(desk, "a", "b")
+    worker, holder = desk.worker(), Session(desk.options)
+    with holder.transaction() as connection:
+        connection.execute("SELECT FROM chats ORDER BY id LIMIT 1 FOR UPDATE")
+        for _ in range(MOST_TRIES + 3):
+            worker.run(STEP, [])
+        assert desk.stages() == {"bind_chat": 1, "ensure_card": 1}, "the other one's chat is free"
+        assert worker.hints.of(STEP) == [[first]] * MOST_TRIES
+        (third,) = desk.accept(text_message("telegram", 1, "c"))
+        desk.execute("UPDATE inbox_state SET stage = 'bind_chat' WHERE inbox_id = %s", third)
+        worker.run(STEP, [])
+        assert worker.hints.of(STEP)[MOST_TRIES:] == [[third]]
+    holder.close()
 
 
 # Crashes

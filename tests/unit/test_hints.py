@@ -36,6 +36,8 @@ def app() -> Iterator[Celery]:
 class Away:
     """An app whose broker is away."""
 
+    conf = SimpleNamespace(broker_url="redis://nowhere")
+
     def __init__(self, error: Exception) -> None:
         self.tried = 0
         self._error = error
@@ -122,6 +124,18 @@ def test_an_unreadable_queue_is_no_empty_queue():
     assert not hints.publish_if_idle(Step.BIND_CHAT)
 
 
+def test_who_cannot_ask_does_not_publish_either(clock):
+    """One time-out is enough: the broker is away for both."""
+    app = Away(OSError("refused"))
+    hints = Hints(cast(Celery, app))
+    assert not hints.is_queued(Step.BIND_CHAT)
+    assert not hints.publish(Step.BIND_CHAT, [1])
+    assert app.tried == 1
+    clock[0] += 1.01
+    assert not hints.publish(Step.BIND_CHAT, [1])
+    assert app.tried == 2
+
+
 def test_a_real_app_without_a_server_never_raises():
     """Nobody listens there: no error, no task."""
     app = make_app("redis://127.0.0.1:1/0")
@@ -135,7 +149,7 @@ def test_a_real_app_without_a_server_never_raises():
 
 
 def test_the_apps_tasks_survive_a_wiped_redis(monkeypatch):
-    """BROKER: over the default exchange a hint arrives after FLUSHALL too; late acks, no prefetch beyond bounds."""
+    """BROKER: over the default exchange a hint arrives after FLUSHALL too."""
     server = fakeredis.FakeServer()
     monkeypatch.setattr(redis_transport.Channel, "_create_client", lambda *_, **__: fakeredis.FakeRedis(server=server))
     app = make_app("redis://nowhere/0")
