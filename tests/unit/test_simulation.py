@@ -158,6 +158,20 @@ def test_a_handover_frees_the_slot_of_who_lost_it():
     assert figures.to_assignment.longest == pytest.approx(109)
 
 
+def test_what_becomes_an_offer_frees_his_slot_elsewhere():
+    """D4, D5, D8, D9: the responsible person was too slow, it is offered to all, and he has room on his own channel."""
+    two = Configuration(
+        {
+            1: SimulatedOpenChannel(1, OpenChannelSettings(distribution=Distribution.ALL, to_responsible=True), (ANN,)),
+            2: SimulatedOpenChannel(2, OpenChannelSettings(), (BOB,)),
+        },
+        personal_limits={BOB: 1},
+    )
+    figures = simulated(two, [arrival(1, 0, 200, responsible_id=BOB), arrival(2, 10, open_channel_id=2)])
+    assert figures.open_channels[1].operators[BOB].handovers_lost == 1
+    assert figures.open_channels[2].to_assignment.longest == OpenChannelSettings().handover_after - 10
+
+
 def test_strictly_begins_again_when_all_have_let_it_pass():
     """D3: at the head."""
     figures = of_desk(

@@ -134,11 +134,12 @@ class Simulation:
             named = {one.arrival.dialog_id: one for one in (*due.values(), *queued, *self._preferring(desk))}
             dialogs = sorted(named.values(), key=lambda one: one.age)
             holders = [self._loads.holder(one) for one in dialogs if one.holder_id is not None]
-            if not dialogs or not self._plan(desk, dialogs):
-                break
-            losers = [one for one in holders if one.personal_limit is not None]
+            given = bool(dialogs) and self._plan(desk, dialogs)
+            losers = [one for one in holders if one.personal_limit is not None]  # also where it is offered to all now
             for other in sorted({each.id: each for one in losers for each in one.desks if each is not desk}.items()):
                 self._freed.append(other[1])
+            if not given:
+                break
         desk.tally.longest_backlog = max(desk.tally.longest_backlog, desk.waiting)
         while self._freed:
             freed = self._freed.pop(0)
