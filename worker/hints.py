@@ -32,7 +32,8 @@ class Hints:
         self._told_at: dict[Step, float] = {}
 
     @cached_property
-    def _on_rabbitmq(self) -> bool:
+    def names_all(self) -> bool:
+        """Whether every item is named by a task: on RabbitMQ to ask what is queued costs more than another task."""
         return is_rabbitmq(self._app.conf.broker_url or "")
 
     def publish(self, step: Step, items: Sequence[Any] = (), tries: int = 0) -> bool:
@@ -57,7 +58,7 @@ class Hints:
         # argsrepr: otherwise Celery writes what customers said a second time, into the headers.
         message = amqp.create_task_message(str(uuid4()), step.value, arguments, {}, argsrepr="", kwargsrepr="")
         # A quorum queue that nobody consumes yet has to be declared. On Redis whatever is pushed makes its queue.
-        declare = None if self._on_rabbitmq else ()
+        declare = None if self.names_all else ()
         amqp.send_task_message(producer, step.value, message, queue=step.value, retry=False, declare=declare)
 
     def publish_if_idle(self, step: Step) -> bool:
@@ -78,8 +79,8 @@ class Hints:
         return self.publish(step, items)
 
     def is_queued(self, step: Step) -> bool:
-        """Whether a task of this step waits for a worker; false if nobody knows, or asking costs more than a task."""
-        if self._on_rabbitmq or time.monotonic() < self._away_until:
+        """Whether a task of this step waits for a worker; false if nobody knows, and where nobody asks."""
+        if self.names_all or time.monotonic() < self._away_until:
             return False
         depths = self.depths([step])
         if not depths:

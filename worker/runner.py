@@ -53,7 +53,7 @@ def nothing_besides(_session: Session) -> Sequence[Step]:
 
 
 FRESH = 0.25
-"""Seconds that an accepted item is left to the task that carries it, before other tasks that do so take it along."""
+"""Seconds that an item is left to the task that names it, where each has one, before other tasks take it along."""
 
 MOST_TRIES = 5
 """How often within REMEMBERED an item is hinted again because another worker has its chat; the sweeper does it then."""
@@ -173,7 +173,8 @@ class StepRunner:
             self._hints.publish_if_idle(self._step)
 
     def _work(self, named: Collection[int], carried: Carried) -> _Tried:
-        fresh = FRESH if named and self._step is INBOX_STEPS[0] else 0.0
+        all_named = self._step is INBOX_STEPS[0] or self._hints.names_all
+        fresh = FRESH if named and all_named else 0.0
         tried = self._attempt(named, self._limits.batch, fresh, None, carried)
         if tried.suspects_left and not self._brake.on:  # trusted items go first, but not for ever
             again = self._attempt(tried.suspects_left, len(tried.suspects_left), 0.0, tried.suspects_left, carried)

@@ -32,6 +32,8 @@ MOST_ROUNDS = 50
 class _NoHints(Hints):
     """The steps are run by hand, one after the other."""
 
+    names_all = False
+
     def __init__(self) -> None:
         """Nobody is told anything."""
 
