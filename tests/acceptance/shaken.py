@@ -101,6 +101,7 @@ def work_off(
             _wait(table, lambda: rest.pending <= batch or rest.stands_still(), "the others have done the rest")
             for name in stopped:
                 table.go_on(table[name])
+            rest = _Rest(table, database_url)  # it may be what the others stood still for
         _wait(table, lambda: not balance.drained(database_url) or rest.stands_still(), "everything has come to rest")
         return balance.problems(database_url, record if poisoned else _innocent(record), api)
 
