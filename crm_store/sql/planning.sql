@@ -65,12 +65,13 @@ WHERE id = ANY(%(dialog_ids)s) AND open_channel_id = %(open_channel_id)s AND sta
 ORDER BY id FOR NO KEY UPDATE
 
 -- name: waits_on
-SELECT EXISTS (
+-- Counted, because of an EXISTS PostgreSQL would forget the order.
+SELECT count(*) > 0 FROM (
     SELECT FROM dialogs
     WHERE open_channel_id = %(open_channel_id)s
         AND status IN ('queued', 'offered') AND status BETWEEN 'queued' AND 'queued'
     ORDER BY status, id LIMIT 1
-)
+) AS first
 
 -- name: assign
 -- Whoever gets it has neither accepted it nor been told that he keeps it.
