@@ -23,7 +23,7 @@ A task costs a worker what dozens of its messages do: the busier the workers are
 """
 
 INTERVAL = 0.02
-"""Seconds between two tasks at least, where nobody can be asked whether one waits."""
+"""Seconds between two tasks at least: on RabbitMQ nobody asks whether one waits."""
 
 LOOK_INTERVAL = 0.003
 """Seconds between two looks whether it still waits."""

@@ -7,6 +7,3 @@ LOCK TABLE inbox_state IN ACCESS EXCLUSIVE MODE;
 
 DROP INDEX inbox_state_pending;
 CREATE INDEX inbox_state_pending ON inbox_state (stage, due_at) WHERE stage < 'done' AND due_at > '-infinity';
-
-DROP INDEX outbox_pending;
-CREATE INDEX outbox_pending ON outbox (due_at) WHERE state = 'pending' AND due_at > '-infinity';

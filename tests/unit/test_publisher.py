@@ -152,3 +152,16 @@ def test_a_task_that_nobody_takes_holds_nothing_up(monkeypatch):
     publisher.publish(_pending(2))
     _until(lambda: len(broker.tasks) == 2)
     publisher.close()
+
+
+def test_what_follows_at_once_waits_for_company(monkeypatch):
+    """Tasks have a least distance: commits that follow each other closely are one."""
+    monkeypatch.setattr("ingest.publish.INTERVAL", 0.5)
+    broker = Broker()
+    broker.open.set()
+    publisher = Publisher(broker.send)
+    _busy(broker, publisher)
+    for inbox_id in (1, 2):
+        publisher.publish(_pending(inbox_id))
+    publisher.close()
+    assert broker.sizes() == [1, 2]
