@@ -5,6 +5,7 @@ Customers' messages are accepted without an adapter (`say`), and taken through t
 
 import itertools
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,9 @@ from worker.runner import Limits, StepRunner, Workplace, nothing_besides
 
 SERVICE_TOKEN = "the service token of the tests"
 BOX = SecretBox("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Knows no certificates, and takes no time to make: the servers of tests speak plain HTTP."""
 
 _numbers = itertools.count(1)
 
@@ -77,6 +81,8 @@ class Desk:
         self._serving = serving(make_api(dependencies))
         self.base_url = self._serving.__enter__()
         self._clients: dict[str, httpx.Client] = {}
+        self._of_thread = threading.local()
+        self._looking: list[psycopg.Connection[Any]] = []
         self.channel_ids: dict[str, int] = {}
         return self
 
@@ -87,6 +93,8 @@ class Desk:
         self._database.__exit__()
         self._session.close()
         self._witness.close()
+        for connection in self._looking:
+            connection.close()
 
     # The API
 
@@ -103,7 +111,9 @@ class Desk:
         """Calls with this token; none if it is empty."""
         if token not in self._clients:
             headers = {"authorization": f"Bearer {token}"} if token else {}
-            self._clients[token] = httpx.Client(base_url=self.base_url, headers=headers, timeout=30, trust_env=False)
+            self._clients[token] = httpx.Client(
+                base_url=self.base_url, headers=headers, timeout=30, trust_env=False, verify=NO_TLS
+            )
         return self._clients[token]
 
     def get(self, path: str, **parameters: Any) -> Any:
@@ -219,7 +229,8 @@ class Desk:
         """Take everything that is pending through the steps, and try the backlogs that are due."""
         for step in INBOX_STEPS:
             ids = [row[0] for row in self.rows("SELECT inbox_id FROM inbox_state WHERE stage = %s::stage", step.value)]
-            self._runners[step].run(ids, {}, 0)
+            if ids or step in BESIDES:
+                self._runners[step].run(ids, {}, 0)
 
     def dialog(self, channel_key: str, chat: str, text: str = "hello", **said: Any) -> int:
         """A customer writes, and all steps are done; returns the dialog's id."""
@@ -231,9 +242,16 @@ class Desk:
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """What the database says."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            cursor = connection.execute(query, parameters)
-            return cursor.fetchall() if cursor.description else []
+        cursor = self._look().execute(query, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+    def _look(self) -> "psycopg.Connection[Any]":
+        """A connection of this thread's own: others may wait for a lock."""
+        connection: psycopg.Connection[Any] | None = getattr(self._of_thread, "connection", None)
+        if connection is None or connection.closed:
+            connection = self._of_thread.connection = psycopg.connect(self.url, autocommit=True)
+            self._looking.append(connection)
+        return connection
 
     def value(self, query: str, *parameters: Any) -> Any:
         """The only value of a query."""

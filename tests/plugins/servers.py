@@ -28,7 +28,15 @@ from worker.app import make_app
 from worker.rabbitmq import is_rabbitmq
 
 TEMPLATE = f"openchannel_template_{os.getpid()}"
-TEST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB", "max_connections": "200"}
+TEST_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "128MB",
+    "max_connections": "200",
+    # Copies of a database are files then, and quickly made.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
 
 _numbers = itertools.count(1)
 
@@ -126,7 +134,9 @@ def create_database(server: str, name: str, template: str = "template0") -> None
     """A copy of the template; nobody may be connected to that."""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
         )
 
 
