@@ -39,14 +39,14 @@ class Axis:
 def linear_axis(title: str, values: Iterable[float], words: Words, step_of: StepOf) -> Axis:
     """From 0 to a round number above all values."""
     highest = max((value for value in values if math.isfinite(value)), default=0.0)
-    step = step_of((highest if highest > 0 else 1.0) / _LINEAR_STEPS)
+    step = step_of((max(highest, _LEAST) if highest > 0 else 1.0) / _LINEAR_STEPS)
     count = max(1, math.ceil(highest / step - 1e-9))
     return Axis(title, 0.0, count * step, [(n * step, words(n * step)) for n in range(count + 1)])
 
 
 def time_axis(title: str, seconds: float, words: Words) -> Axis:
     """From 0 to exactly so many seconds: the plot ends where the test did."""
-    high = seconds if math.isfinite(seconds) and seconds > 0 else 1.0
+    high = max(seconds, _LEAST) if math.isfinite(seconds) and seconds > 0 else 1.0
     step = time_step(high / _TIME_STEPS)
     return Axis(title, 0.0, high, [(n * step, words(n * step)) for n in range(math.floor(high / step + 1e-9) + 1)])
 

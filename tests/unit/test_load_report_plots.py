@@ -4,7 +4,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadgen.reporting.axes import (
@@ -64,6 +64,7 @@ def test_ticks_of_time_are_round_minutes():
 
 
 @given(VALUES)
+@example([5e-324])
 def test_axes_hold_all_values_with_a_few_ticks_in_order(values):
     """Whatever is measured, nothing, one value or the absurd: finite ends, rising ticks within them, not too many."""
     finite = [value for value in values if math.isfinite(value)]
