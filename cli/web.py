@@ -67,7 +67,6 @@ def make_web(settings: Settings) -> Starlette:
     first_hints, act_hints = Hints(celery), Hints(celery)
     publisher = Publisher(
         lambda items: first_hints.publish(Step.CRM_LOOKUP, items),
-        lambda: first_hints.is_queued(Step.CRM_LOOKUP),
         settings.worker.batch_limit,
     )
     acceptor = Acceptor(

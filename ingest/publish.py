@@ -1,9 +1,7 @@
 """Publishing: what was committed goes to the task queue of the first step, by a thread of its own."""
 
-import math
 import queue
 import threading
-import time
 from collections.abc import Callable
 
 import structlog
@@ -16,18 +14,6 @@ Pending = list[tuple[int, str]]
 CARRIED_LIMIT = 16 * 1024
 """Characters of a message up to which it travels with its task; the steps read larger ones from the inbox."""
 
-PATIENCE = 0.05
-"""Seconds for which what was accepted is kept back, and gathered, while an earlier task still waits for a worker.
-
-A task costs a worker what dozens of its messages do: the busier the workers are, the fewer and fuller their tasks.
-"""
-
-INTERVAL = 0.02
-"""Seconds between two tasks at least: on RabbitMQ nobody asks whether one waits."""
-
-LOOK_INTERVAL = 0.003
-"""Seconds between two looks whether it still waits."""
-
 Send = Callable[[list[object]], bool]
 """Publish one task with these items; returns whether the broker took it. Must not raise."""
 
@@ -35,12 +21,9 @@ Send = Callable[[list[object]], bool]
 class Publisher:
     """Publishes hints outside the event loop. A full queue or a failed publish drops them: the sweeper is there."""
 
-    def __init__(
-        self, send: Send, is_queued: Callable[[], bool] = lambda: False, limit: int = 500, depth: int = 1000
-    ) -> None:
-        """is_queued: whether a task waits for a worker. limit: messages of one task. depth: commits that may wait."""
+    def __init__(self, send: Send, limit: int = 500, depth: int = 1000) -> None:
+        """limit: messages of one task. depth: commits that may wait."""
         self._send = send
-        self._is_queued = is_queued
         self._limit = limit
         self._queue: queue.Queue[Pending | None] = queue.Queue(depth)
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
@@ -66,26 +49,16 @@ class Publisher:
             self.dropped += len(pending)
 
     def _run(self) -> None:
-        published_at = -math.inf
         while (first := self._queue.get()) is not None:
-            batch, began = list(first), time.monotonic()
-            time.sleep(max(0.0, published_at + INTERVAL - began))
+            batch = list(first)
             closing = self._gather(batch)
-            if began - published_at < PATIENCE:  # who publishes seldom need not ask
-                while not closing and len(batch) < self._limit and self._waits(began):
-                    time.sleep(LOOK_INTERVAL)
-                    closing = self._gather(batch)
-            published_at = time.monotonic()
             if not self._send([_carried(item) for item in batch]):
                 self.dropped += len(batch)
             if closing:
                 return
 
-    def _waits(self, since: float) -> bool:
-        return time.monotonic() - since < PATIENCE and self._is_queued()
-
     def _gather(self, batch: Pending) -> bool:
-        """Add what has come meanwhile, up to the limit; returns whether nothing more will come."""
+        """Add what waits, up to the limit; returns whether nothing more will come."""
         while len(batch) < self._limit:
             try:
                 following = self._queue.get_nowait()

@@ -87,6 +87,24 @@ class Hints:
             self._away_until = time.monotonic() + _PAUSE_AFTER_FAILURE
         return bool(depths.get(step))
 
+    def take_queued(self, step: Step, most: int) -> list[list[Any]]:
+        """Take tasks of this step that are queued: what each names, until it is `most` items in all.
+
+        They are not run on their own any more. Where nobody asks what is queued, nothing is taken.
+        """
+        taken: list[list[Any]] = []
+        if self.names_all or time.monotonic() < self._away_until:
+            return taken
+        try:
+            with self._app.pool.acquire(block=True) as connection, impatient(connection):
+                queue = self._app.amqp.queues[step.value].bind(connection.default_channel)
+                while sum(map(len, taken)) < most and (message := queue.get(accept=["json"])) is not None:
+                    items, _tries = message.decode()[0]
+                    taken.append(items)
+        except Exception as error:  # noqa: BLE001  as above
+            log.warning("queued_tasks_not_taken", step=step.value, error=error)
+        return taken
+
     def depths(self, steps: Sequence[Step]) -> dict[Step, int]:
         """Messages in the task queues; nothing if the broker is away."""
         try:

@@ -12,7 +12,7 @@ from celery import Celery
 from celery.apps.worker import Worker
 from celery.platforms import SecurityWarning
 
-from config.topology import STEPS_OF_ROLE, Step, WorkerRole
+from config.topology import INBOX_STEPS, STEPS_OF_ROLE, Step, WorkerRole
 from crm_store.database import DatabaseOptions, Session
 from crm_store.secrets import SecretBox
 from worker.consumer import HintConsumer
@@ -20,7 +20,7 @@ from worker.delivery import Delivery
 from worker.handlers import BESIDES, HANDLERS
 from worker.hints import Hints
 from worker.runner import Handler, Limits, StepRunner, Workplace, nothing_besides
-from worker.tasks import register, run_items
+from worker.tasks import Work, register, run_items
 from worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ def run_worker(
     workplace = Workplace(name, session, witness, hints, limits)
     for step, handler in handlers.items():
         runner = StepRunner(step, handler, workplace, BESIDES.get(step, nothing_besides))
-        register(app, step, run_items(runner), watchdog.consumed)
+        register(app, step, _work(step, runner, hints, limits), watchdog.consumed)
     register(app, Step.DELIVER, delivery.run, watchdog.consumed)
     app.finalize()
     log.info("worker_started")
@@ -84,3 +84,10 @@ def run_worker(
         session.close()
         witness.close()
     return int(worker.exitcode or 0)
+
+
+def _work(step: Step, runner: StepRunner, hints: Hints, limits: Limits) -> Work:
+    """Only the first step's tasks follow each other unasked: each carries messages. They are taken along."""
+    if step is not INBOX_STEPS[0]:
+        return run_items(runner)
+    return run_items(runner, lambda n_items: hints.take_queued(step, limits.batch - n_items))

@@ -19,7 +19,7 @@ from config.topology import INBOX_STEPS, Step, steps_after
 from crm_store import brakes, failures, inbox
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
-from crm_store.inbox import ClaimedItem, Move
+from crm_store.inbox import Claim, ClaimedItem, Move
 from worker.batches import Batch, choose
 from worker.braking import MOST_PROBED, StepBrake, Tally
 from worker.failing import FailingItems
@@ -235,6 +235,8 @@ class StepRunner:
             log.info("step_done", items=len(batch.items), seconds=round(time.perf_counter() - began, 4))
         moved = {move.inbox_id for move in outcome.moves}
         stayed = tuple(item.inbox_id for item in batch.items if item.inbox_id not in moved)
+        if len(batch.items) >= limit:
+            stayed += _not_taken(claim, batch, named)
         if moved:
             self._brake.done(moved)
         tally = Tally(len(batch.items), len(moved))
@@ -302,3 +304,9 @@ class StepRunner:
             self._failing.settle_crashed(connection)
             self._brake.look(connection)
         self._settled_at = time.monotonic()
+
+
+def _not_taken(claim: Claim, batch: Batch, named: Collection[int]) -> tuple[int, ...]:
+    """Named items for which a full batch had no room: no other task names them."""
+    wanted = set(named).difference(item.inbox_id for item in batch.items)
+    return tuple(item.inbox_id for line in claim.lines for item in line if item.inbox_id in wanted)

@@ -1,6 +1,7 @@
 """The Celery tasks: decode, call, done. What all have in common lives in `StepTask`."""
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -13,6 +14,9 @@ log = structlog.get_logger(__name__)
 
 Work = Callable[[Sequence[Any], int], None]
 """What a task does with its items, and how often it was tried."""
+
+Others = Callable[[int], Sequence[Sequence[Any]]]
+"""Takes other tasks of the step from its queue: the items of each. Told how many items there are already."""
 
 CarriedItem = list[Any]
 """`[inbox id, normalised message as JSON]`, as the webhook process publishes it to the first step."""
@@ -39,12 +43,16 @@ class StepTask(Task):  # type: ignore[misc]  # celery has no types
             self._consumed()
 
 
-def run_items(runner: StepRunner) -> Work:
-    """Decode the items of a hint for an inbox step."""
+def run_items(runner: StepRunner, others: Others = lambda _: ()) -> Work:
+    """Decode the items of a hint for an inbox step, and of those that it takes along."""
 
     def work(items: Sequence[Any], tries: int) -> None:
-        carried = {item[0]: item[1] for item in items if isinstance(item, list)}
-        runner.run([item[0] if isinstance(item, list) else item for item in items], carried, tries)
+        tasks = [items, *others(len(items))] if items else [items]
+        together = list(chain.from_iterable(tasks))
+        carried = {item[0]: item[1] for item in together if isinstance(item, list)}
+        runner.run([item[0] if isinstance(item, list) else item for item in together], carried, tries)
+        if items and not all(tasks):  # one asked for what has waited longest
+            runner.run((), {})
 
     return work
 

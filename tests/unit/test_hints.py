@@ -93,11 +93,35 @@ def test_news_of_a_step_need_no_second_task(app, clock, monkeypatch):
     assert hints.publish_news(Step.BIND_CHAT, [1])
 
 
+def test_tasks_are_taken_in_their_order_up_to_a_number_of_items(app):
+    """Each names its items, or asks for what has waited longest; what is too much stays queued."""
+    hints = Hints(app)
+    for items in ([[1, "{}"], 2], [], [3], [4], [5]):
+        assert hints.publish(Step.CRM_LOOKUP, items)
+    assert hints.take_queued(Step.CRM_LOOKUP, 0) == []
+    assert hints.take_queued(Step.CRM_LOOKUP, 4) == [[[1, "{}"], 2], [], [3], [4]]
+    assert hints.depths([Step.CRM_LOOKUP]) == {Step.CRM_LOOKUP: 1}
+    assert hints.take_queued(Step.CRM_LOOKUP, 4) == [[5]]
+    assert hints.take_queued(Step.CRM_LOOKUP, 4) == []
+
+
+def test_a_task_that_cannot_be_read_loses_none_that_was_taken(app):
+    """A queue may be edited by hand."""
+    hints = Hints(app)
+    assert hints.publish(Step.CRM_LOOKUP, [1])
+    with app.connection_for_write() as connection, connection.SimpleQueue(Step.CRM_LOOKUP.value) as queue:
+        queue.put("no task")
+    assert hints.publish(Step.CRM_LOOKUP, [2])
+    assert hints.take_queued(Step.CRM_LOOKUP, 10) == [[1]]
+    assert hints.take_queued(Step.CRM_LOOKUP, 10) == [[2]]
+
+
 def test_on_rabbitmq_nobody_asks_what_is_queued():
     """It would cost a channel of its own."""
     app = make_app("amqp://nobody@127.0.0.1:1")
     try:
         assert not Hints(app).is_queued(Step.BIND_CHAT)
+        assert Hints(app).take_queued(Step.CRM_LOOKUP, 10) == []
     finally:
         app.close()
 
@@ -122,6 +146,7 @@ def test_an_unreadable_queue_is_no_empty_queue():
     hints = Hints(cast(Celery, Away(OSError("refused"))))
     assert hints.depths([Step.BIND_CHAT]) == {}
     assert not hints.publish_if_idle(Step.BIND_CHAT)
+    assert hints.take_queued(Step.BIND_CHAT, 10) == []
 
 
 def test_who_cannot_ask_does_not_publish_either(clock):

@@ -1,8 +1,6 @@
 """Publishing what was committed, by a thread of its own."""
 
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 
@@ -34,13 +32,6 @@ class Broker:
 
 def _pending(*ids: int) -> list[tuple[int, str]]:
     return [(inbox_id, f'{{"n":{inbox_id}}}') for inbox_id in ids]
-
-
-def _until(true: Callable[[], bool]) -> None:
-    gives_up = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < gives_up
-        time.sleep(0.001)
 
 
 def _busy(broker: Broker, publisher: Publisher) -> None:
@@ -124,44 +115,3 @@ def test_close_publishes_what_waits_and_ends():
     publisher.close()
     assert sum(broker.sizes()) == 3
     assert "publisher" not in {thread.name for thread in threading.enumerate()}
-
-
-def test_while_a_task_waits_for_a_worker_what_follows_is_gathered():
-    """The busier the workers are, the fewer and fuller their tasks: once the first is taken, the rest is one."""
-    broker, taken = Broker(), threading.Event()
-    broker.open.set()
-    publisher = Publisher(broker.send, lambda: bool(broker.tasks) and not taken.is_set())
-    publisher.start()
-    for inbox_id in range(1, 5):
-        publisher.publish(_pending(inbox_id))
-        _until(lambda: bool(broker.tasks))
-    taken.set()
-    publisher.close()
-    assert broker.sizes() == [1, 3]
-
-
-def test_a_task_that_nobody_takes_holds_nothing_up(monkeypatch):
-    """Patience is short: workers may be away for hours."""
-    monkeypatch.setattr("ingest.publish.PATIENCE", 0.02)
-    broker = Broker()
-    broker.open.set()
-    publisher = Publisher(broker.send, lambda: True)
-    publisher.start()
-    publisher.publish(_pending(1))
-    _until(lambda: len(broker.tasks) == 1)
-    publisher.publish(_pending(2))
-    _until(lambda: len(broker.tasks) == 2)
-    publisher.close()
-
-
-def test_what_follows_at_once_waits_for_company(monkeypatch):
-    """Tasks have a least distance: commits that follow each other closely are one."""
-    monkeypatch.setattr("ingest.publish.INTERVAL", 0.5)
-    broker = Broker()
-    broker.open.set()
-    publisher = Publisher(broker.send)
-    _busy(broker, publisher)
-    for inbox_id in (1, 2):
-        publisher.publish(_pending(inbox_id))
-    publisher.close()
-    assert broker.sizes() == [1, 2]

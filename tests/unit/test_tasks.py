@@ -1,0 +1,67 @@
+"""What a task hands to its step: its items, and those of the tasks that it takes along."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+import pytest
+
+from worker.runner import Carried, StepRunner
+from worker.tasks import run_items
+
+pytestmark = pytest.mark.unit
+
+
+class Runner:
+    """Notes what it is to run."""
+
+    def __init__(self) -> None:
+        self.runs: list[tuple[list[int], dict[int, str], int]] = []
+
+    def run(self, named: Collection[int], carried: Carried, tries: int = 0) -> None:
+        self.runs.append(([*named], {**carried}, tries))
+
+
+class Queued:
+    """Other tasks of the step, which are taken once."""
+
+    def __init__(self, *tasks: Sequence[Any]) -> None:
+        self.told: list[int] = []
+        self._tasks = list(tasks)
+
+    def __call__(self, n_items: int) -> Sequence[Sequence[Any]]:
+        self.told.append(n_items)
+        taken, self._tasks = self._tasks, []
+        return taken
+
+
+@pytest.fixture
+def runner() -> Runner:
+    return Runner()
+
+
+def test_a_task_that_is_alone(runner):
+    """Items are numbers, or carry their messages."""
+    run_items(cast(StepRunner, runner))([[1, "one"], 2], 3)
+    assert runner.runs == [([1, 2], {1: "one"}, 3)]
+
+
+def test_a_task_takes_others_along(runner):
+    """All that they name is one batch, with the messages that they carry."""
+    others = Queued([[3, "three"]], [4, 5])
+    run_items(cast(StepRunner, runner), others)([[1, "one"], 2], 0)
+    assert runner.runs == [([1, 2, 3, 4, 5], {1: "one", 3: "three"}, 0)]
+    assert others.told == [2]
+
+
+def test_one_that_asks_for_what_has_waited_longest_is_not_forgotten(runner):
+    """It is run too: a task that names items leaves what is fresh to the tasks that name it."""
+    run_items(cast(StepRunner, runner), Queued([3], []))([1], 0)
+    assert runner.runs == [([1, 3], {}, 0), ([], {}, 0)]
+
+
+def test_who_asks_for_what_has_waited_longest_takes_nobody_along(runner):
+    """It would make it a task that names items."""
+    others = Queued([3])
+    run_items(cast(StepRunner, runner), others)([], 0)
+    assert runner.runs == [([], {}, 0)]
+    assert others.told == []
