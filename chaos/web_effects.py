@@ -41,16 +41,16 @@ def _webhooks(track: Track) -> None:
             track.effect("answer:2xx")
         return reply
 
-    def publishing(self: Publisher, send: Callable[[list[object]], bool], *arguments: Any) -> None:
+    def publishing(self: Publisher, send: Callable[[list[object]], bool], *arguments: Any, **options: Any) -> None:
         def noted(items: list[object]) -> bool:
             track.begin("accept", COMMITTED)
             return send(items)
 
-        init(self, noted, *arguments)
+        init(self, noted, *arguments, **options)
 
     Acceptor.accept = accepted  # type: ignore[method-assign]
     WebhookEndpoint.answer = answered  # type: ignore[method-assign]
-    Publisher.__init__ = publishing  # type: ignore[method-assign,assignment]
+    Publisher.__init__ = publishing  # type: ignore[method-assign]
 
 
 class Acts:

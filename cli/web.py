@@ -24,6 +24,7 @@ from ingest.app import WebhookEndpoint, WebhookMiddleware, WebhookOptions
 from ingest.directory import ChannelDirectory
 from ingest.publish import Publisher
 from tracker.channels import Channel
+from worker import rabbitmq
 from worker.app import make_app
 from worker.hints import Hints
 
@@ -68,6 +69,7 @@ def make_web(settings: Settings) -> Starlette:
     publisher = Publisher(
         lambda items: first_hints.publish(Step.CRM_LOOKUP, items),
         settings.worker.batch_limit,
+        distance=rabbitmq.DISTANCE if rabbitmq.is_rabbitmq(broker_url(settings)) else 0.0,
     )
     acceptor = Acceptor(
         inbox,

@@ -197,16 +197,15 @@ def _insert_unread(connection: Connection, dead: Sequence[tuple[int, NewItem]]) 
         )
 
 
-def claim(connection: Connection, step: Step, named: Collection[int], limit: int, waiting: int, waited: float) -> Claim:
+def claim(connection: Connection, step: Step, named: Collection[int], limit: int, waiting: int) -> Claim:
     """Lock whole chats and read what of them may enter `step` now, as part of the caller's transaction.
 
-    Looks at the chats of the named items, and of up to `waiting` others that have waited longest, at least
-    `waited` seconds; reads up to `limit` items of each, and no more than MOST_OF_CHAT, or, where items are named,
-    MOST_BESIDES.
+    Looks at the chats of the named items, and of up to `waiting` others that have waited longest; reads up to `limit`
+    items of each, and no more than MOST_OF_CHAT, or, where items are named, MOST_BESIDES.
     An item may enter only if no item of its chat stands before it that is unfinished in an earlier step or is
     being retried in this one; what stands behind a retried item is deferred to that item's time.
     """
-    locked, missed, full = _lock_chats(connection, step, named, waiting, waited)
+    locked, missed, full = _lock_chats(connection, step, named, waiting)
     lines: list[tuple[ClaimedItem, ...]] = []
     retried: list[int] = []
     cap = MOST_BESIDES if named and waiting else MOST_OF_CHAT
@@ -236,7 +235,7 @@ class _PendingRow:
 
 
 def _lock_chats(
-    connection: Connection, step: Step, named: Collection[int], limit: int, waited: float
+    connection: Connection, step: Step, named: Collection[int], limit: int
 ) -> tuple[list[int], list[int], bool]:
     """Ids of the chats that could be locked, items of those that could not, and if more wait than were looked at."""
     locked: set[int] = set()
@@ -248,7 +247,6 @@ def _lock_chats(
             {
                 "step": step,
                 "named": list(named) if window == 0 else [],
-                "waited": waited,
                 "limit": limit,
                 "offset": window * limit,
             },

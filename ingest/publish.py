@@ -1,7 +1,9 @@
 """Publishing: what was committed goes to the task queue of the first step, by a thread of its own."""
 
+import math
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -21,9 +23,10 @@ Send = Callable[[list[object]], bool]
 class Publisher:
     """Publishes hints outside the event loop. A full queue or a failed publish drops them: the sweeper is there."""
 
-    def __init__(self, send: Send, limit: int = 500, depth: int = 1000) -> None:
-        """limit: messages of one task. depth: commits that may wait."""
+    def __init__(self, send: Send, limit: int = 500, depth: int = 1000, distance: float = 0.0) -> None:
+        """limit: messages of one task. depth: commits that may wait. distance: seconds between two tasks at least."""
         self._send = send
+        self._distance = distance
         self._limit = limit
         self._queue: queue.Queue[Pending | None] = queue.Queue(depth)
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
@@ -49,9 +52,12 @@ class Publisher:
             self.dropped += len(pending)
 
     def _run(self) -> None:
+        published_at = -math.inf
         while (first := self._queue.get()) is not None:
             batch = list(first)
+            time.sleep(max(0.0, published_at + self._distance - time.monotonic()))
             closing = self._gather(batch)
+            published_at = time.monotonic()
             if not self._send([_carried(item) for item in batch]):
                 self.dropped += len(batch)
             if closing:

@@ -39,8 +39,6 @@ class RecordingHints(Hints):
         self.published: list[tuple[Step, list[Any], int]] = []
         self.queued: dict[Step, int] = {}
 
-    names_all = False
-
     def publish(self, step: Step, items: Sequence[Any] = (), tries: int = 0) -> bool:
         """Note it."""
         self.published.append((step, list(items), tries))

@@ -32,8 +32,8 @@ class Hints:
         self._told_at: dict[Step, float] = {}
 
     @cached_property
-    def names_all(self) -> bool:
-        """Whether every item is named by a task: on RabbitMQ to ask what is queued costs more than another task."""
+    def _on_rabbitmq(self) -> bool:
+        """There nobody asks what is queued: it costs more than another task."""
         return is_rabbitmq(self._app.conf.broker_url or "")
 
     def publish(self, step: Step, items: Sequence[Any] = (), tries: int = 0) -> bool:
@@ -58,7 +58,7 @@ class Hints:
         # argsrepr: otherwise Celery writes what customers said a second time, into the headers.
         message = amqp.create_task_message(str(uuid4()), step.value, arguments, {}, argsrepr="", kwargsrepr="")
         # A quorum queue that nobody consumes yet has to be declared. On Redis whatever is pushed makes its queue.
-        declare = None if self.names_all else ()
+        declare = None if self._on_rabbitmq else ()
         amqp.send_task_message(producer, step.value, message, queue=step.value, retry=False, declare=declare)
 
     def publish_if_idle(self, step: Step) -> bool:
@@ -73,14 +73,14 @@ class Hints:
         waits, and hints what it has to leave. So the busier the workers are, the fewer and fuller their tasks.
         """
         now = time.monotonic()
-        if now - self._told_at.get(step, -math.inf) < CLOSELY and self.is_queued(step):
+        if now - self._told_at.get(step, -math.inf) < CLOSELY and self._is_queued(step):
             return False
         self._told_at[step] = now
         return self.publish(step, items)
 
-    def is_queued(self, step: Step) -> bool:
+    def _is_queued(self, step: Step) -> bool:
         """Whether a task of this step waits for a worker; false if nobody knows, and where nobody asks."""
-        if self.names_all or time.monotonic() < self._away_until:
+        if self._on_rabbitmq or time.monotonic() < self._away_until:
             return False
         depths = self.depths([step])
         if not depths:
@@ -88,20 +88,20 @@ class Hints:
         return bool(depths.get(step))
 
     def take_queued(self, step: Step, most: int) -> list[list[Any]]:
-        """Take tasks of this step that are queued: what each names, until it is `most` items in all.
+        """Take tasks of this step from their queue; returns the items of each, in all about `most`.
 
-        They are not run on their own any more. Where nobody asks what is queued, nothing is taken.
+        On RabbitMQ nothing is taken.
         """
         taken: list[list[Any]] = []
-        if self.names_all or time.monotonic() < self._away_until:
+        if self._on_rabbitmq or time.monotonic() < self._away_until:
             return taken
         try:
             with self._app.pool.acquire(block=True) as connection, impatient(connection):
                 queue = self._app.amqp.queues[step.value].bind(connection.default_channel)
-                while sum(map(len, taken)) < most and (message := queue.get(accept=["json"])) is not None:
-                    items, _tries = message.decode()[0]
-                    taken.append(items)
+                while sum(map(len, taken)) < most and (message := queue.get()) is not None:
+                    taken.append(_items_of(message))
         except Exception as error:  # noqa: BLE001  as above
+            self._away_until = time.monotonic() + _PAUSE_AFTER_FAILURE
             log.warning("queued_tasks_not_taken", step=step.value, error=error)
         return taken
 
@@ -114,6 +114,26 @@ class Hints:
         except Exception as error:  # noqa: BLE001  as above
             log.warning("task_queues_not_read", error=error)
             return {}
+
+
+def is_item(value: object) -> bool:
+    """Whether it is what a task may name: an inbox id, or `[inbox id, normalised message as JSON]`."""
+    if isinstance(value, list):
+        return len(value) == 2 and isinstance(value[0], int) and isinstance(value[1], str)
+    return isinstance(value, int)
+
+
+def _items_of(message: Any) -> list[Any]:
+    """What a task names. Nothing if it is none of ours: it must not harm those that are taken with it."""
+    try:
+        items = message.decode()[0][0]
+        if isinstance(items, list) and all(map(is_item, items)):
+            return items
+    except Exception as error:  # noqa: BLE001  whatever somebody has put there
+        log.warning("queued_task_unreadable", error=error)
+    else:
+        log.warning("queued_task_unreadable", error="it names no items")
+    return []
 
 
 def _depth(connection: Any, queue: str) -> int:

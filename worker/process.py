@@ -87,7 +87,7 @@ def run_worker(
 
 
 def _work(step: Step, runner: StepRunner, hints: Hints, limits: Limits) -> Work:
-    """Only the first step's tasks follow each other unasked: each carries messages. They are taken along."""
+    """Tasks of the first step, each of which carries messages, take others along. Behind it one is queued at a time."""
     if step is not INBOX_STEPS[0]:
         return run_items(runner)
     return run_items(runner, lambda n_items: hints.take_queued(step, limits.batch - n_items))

@@ -11,6 +11,9 @@ _SCHEMES = frozenset({"amqp", TLS_SCHEME, "pyamqp"})
 QUORUM_QUEUE: Mapping[str, str] = {"x-queue-type": "quorum"}
 """Replicated on a cluster, and on disk; RabbitMQ hands out again what a dead worker had not acknowledged."""
 
+DISTANCE = 0.02
+"""Seconds between two tasks of one web process at least: there no task takes others along."""
+
 PATIENCE = 2.0
 """Seconds for one answer. RabbitMQ gives none to who publishes while it is short of memory or disk."""
 

@@ -15,11 +15,11 @@ from datetime import datetime
 
 import structlog
 
-from config.topology import INBOX_STEPS, Step, steps_after
+from config.topology import Step, steps_after
 from crm_store import brakes, failures, inbox
 from crm_store.database import Connection, Session
 from crm_store.errors import DatabaseAwayError
-from crm_store.inbox import Claim, ClaimedItem, Move
+from crm_store.inbox import ClaimedItem, Move
 from worker.batches import Batch, choose
 from worker.braking import MOST_PROBED, StepBrake, Tally
 from worker.failing import FailingItems
@@ -51,9 +51,6 @@ def nothing_besides(_session: Session) -> Sequence[Step]:
     """Most steps have nothing to do but their items."""
     return ()
 
-
-FRESH = 0.25
-"""Seconds that an item is left to the task that names it, where each has one, before other tasks take it along."""
 
 MOST_TRIES = 5
 """How often within REMEMBERED an item is hinted again because another worker has its chat; the sweeper does it then."""
@@ -173,11 +170,9 @@ class StepRunner:
             self._hints.publish_if_idle(self._step)
 
     def _work(self, named: Collection[int], carried: Carried) -> _Tried:
-        all_named = self._step is INBOX_STEPS[0] or self._hints.names_all
-        fresh = FRESH if named and all_named else 0.0
-        tried = self._attempt(named, self._limits.batch, fresh, None, carried)
+        tried = self._attempt(named, self._limits.batch, None, carried)
         if tried.suspects_left and not self._brake.on:  # trusted items go first, but not for ever
-            again = self._attempt(tried.suspects_left, len(tried.suspects_left), 0.0, tried.suspects_left, carried)
+            again = self._attempt(tried.suspects_left, len(tried.suspects_left), tried.suspects_left, carried)
             tried = replace(tried, more=tried.more or again.more)
         return tried
 
@@ -192,15 +187,13 @@ class StepRunner:
             inbox_ids = brakes.to_probe(connection, self._step, MOST_PROBED)
         ran = 0
         for inbox_id in inbox_ids:
-            tally = self._attempt((inbox_id,), 1, 0.0, frozenset((inbox_id,)), {}).tally
+            tally = self._attempt((inbox_id,), 1, frozenset((inbox_id,)), {}).tally
             ran += tally.ran
             if tally.done:
                 return Tally(ran, tally.done)
         return Tally(ran)
 
-    def _attempt(
-        self, named: Collection[int], limit: int, waited: float, only: frozenset[int] | None, carried: Carried
-    ) -> _Tried:
+    def _attempt(self, named: Collection[int], limit: int, only: frozenset[int] | None, carried: Carried) -> _Tried:
         """Run one batch, and its halves if it fails."""
         batch_id: int | None = None
         batch = Batch((), more=False)
@@ -210,7 +203,7 @@ class StepRunner:
             with self._session.transaction() as connection:
                 self._identify(connection)
                 looked_at = 0 if only is not None else limit
-                claim = inbox.claim(connection, self._step, named, limit, looked_at, waited)
+                claim = inbox.claim(connection, self._step, named, limit, looked_at)
                 batch = choose(claim.lines, limit, only)
                 if batch.items:
                     batch_id = self._begin(batch.items)
@@ -235,8 +228,6 @@ class StepRunner:
             log.info("step_done", items=len(batch.items), seconds=round(time.perf_counter() - began, 4))
         moved = {move.inbox_id for move in outcome.moves}
         stayed = tuple(item.inbox_id for item in batch.items if item.inbox_id not in moved)
-        if len(batch.items) >= limit:
-            stayed += _not_taken(claim, batch, named)
         if moved:
             self._brake.done(moved)
         tally = Tally(len(batch.items), len(moved))
@@ -290,7 +281,7 @@ class StepRunner:
             if self._brake.on:
                 break
             inbox_ids = frozenset(item.inbox_id for item in part)
-            self._attempt(inbox_ids, len(part), 0.0, inbox_ids, carried)
+            self._attempt(inbox_ids, len(part), inbox_ids, carried)
         return True
 
     def _after_failure(self, item: ClaimedItem, error: Exception) -> None:
@@ -304,9 +295,3 @@ class StepRunner:
             self._failing.settle_crashed(connection)
             self._brake.look(connection)
         self._settled_at = time.monotonic()
-
-
-def _not_taken(claim: Claim, batch: Batch, named: Collection[int]) -> tuple[int, ...]:
-    """Named items for which a full batch had no room: no other task names them."""
-    wanted = set(named).difference(item.inbox_id for item in batch.items)
-    return tuple(item.inbox_id for line in claim.lines for item in line if item.inbox_id in wanted)

@@ -8,6 +8,7 @@ import structlog
 from celery import Celery, Task
 
 from config.topology import Step
+from worker.hints import is_item
 from worker.runner import StepRunner
 
 log = structlog.get_logger(__name__)
@@ -17,9 +18,6 @@ Work = Callable[[Sequence[Any], int], None]
 
 Others = Callable[[int], Sequence[Sequence[Any]]]
 """Takes other tasks of the step from its queue: the items of each. Told how many items there are already."""
-
-CarriedItem = list[Any]
-"""`[inbox id, normalised message as JSON]`, as the webhook process publishes it to the first step."""
 
 
 class StepTask(Task):  # type: ignore[misc]  # celery has no types
@@ -32,7 +30,7 @@ class StepTask(Task):  # type: ignore[misc]  # celery has no types
         self._consumed = consumed
 
     def run(self, items: Sequence[Any] = (), tries: int = 0) -> None:
-        """items: inbox ids, or CarriedItems; none asks for what has waited longest."""
+        """items: see `worker.hints.is_item`; none asks for what has waited longest."""
         with structlog.contextvars.bound_contextvars(step=self._step.value, attempt=tries + 1, named=len(items)):
             self._consumed()
             try:
@@ -44,15 +42,15 @@ class StepTask(Task):  # type: ignore[misc]  # celery has no types
 
 
 def run_items(runner: StepRunner, others: Others = lambda _: ()) -> Work:
-    """Decode the items of a hint for an inbox step, and of those that it takes along."""
+    """Decode the items of a task of the inbox, and of those that it takes along."""
 
     def work(items: Sequence[Any], tries: int) -> None:
-        tasks = [items, *others(len(items))] if items else [items]
-        together = list(chain.from_iterable(tasks))
+        if not all(map(is_item, items)):
+            raise ValueError("a task names inbox ids, or pairs of an inbox id and a message")
+        together = [*items, *chain.from_iterable(others(len(items)))]
+        structlog.contextvars.bind_contextvars(named=len(together))
         carried = {item[0]: item[1] for item in together if isinstance(item, list)}
         runner.run([item[0] if isinstance(item, list) else item for item in together], carried, tries)
-        if items and not all(tasks):  # one asked for what has waited longest
-            runner.run((), {})
 
     return work
 

@@ -32,8 +32,6 @@ MOST_ROUNDS = 50
 class _NoHints(Hints):
     """The steps are run by hand, one after the other."""
 
-    names_all = False
-
     def __init__(self) -> None:
         """Nobody is told anything."""
 

@@ -72,8 +72,7 @@ WITH candidates AS MATERIALIZED (
     SELECT inbox_id, chat_id FROM inbox_state WHERE inbox_id = ANY(%(named)s) AND stage = %(step)s
     UNION ALL (
         SELECT inbox_id, chat_id FROM inbox_state
-        WHERE stage = %(step)s AND stage < 'done' AND due_at > '-infinity'
-            AND due_at <= now() - %(waited)s * interval '1 second'
+        WHERE stage = %(step)s AND stage < 'done' AND due_at > '-infinity' AND due_at <= now()
         ORDER BY due_at
         LIMIT %(limit)s OFFSET %(offset)s
     )

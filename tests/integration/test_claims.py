@@ -42,7 +42,7 @@ def claimed(
     session = Session(desk.options)
     try:
         with session.transaction() as connection:
-            yield connection, inbox.claim(connection, step, named or [], limit, waiting, 0.0)
+            yield connection, inbox.claim(connection, step, named or [], limit, waiting)
     finally:
         session.close()
 
@@ -222,16 +222,6 @@ def test_a_hot_chat_does_not_hide_the_named_items_of_others(desk):
         assert [other] in ids(claim)
 
 
-def test_fresh_items_are_left_to_the_task_that_names_them(desk):
-    """A task takes along only what has waited for a while."""
-    (fresh,) = say(desk, 1)
-    (old,) = say(desk, 2)
-    desk.execute("UPDATE inbox_state SET due_at = now() - interval '1 hour' WHERE inbox_id = %s", old)
-    with desk.session.transaction() as connection:
-        assert ids(inbox.claim(connection, Step.CRM_LOOKUP, [], LIMIT, LIMIT, 60.0)) == [[old]]
-        assert ids(inbox.claim(connection, Step.CRM_LOOKUP, [fresh], LIMIT, LIMIT, 60.0)) == [[fresh], [old]]
-
-
 @pytest.mark.parametrize("step", INBOX_STEPS)
 def test_a_doubled_or_late_task_changes_nothing(desk, step):
     """Messages are hints: the same task again, before and after all was done, has no further effect."""
@@ -335,7 +325,7 @@ def test_a_flood_in_one_chat_leaves_room(desk):
     assert set(moved) <= {other, *flood[: inbox.MOST_BESIDES]}
     assert other in moved
     with desk.session.transaction() as connection:
-        claims = [inbox.claim(connection, Step.CRM_LOOKUP, named, 500, 500, 0.0) for named in (flood, ())]
+        claims = [inbox.claim(connection, Step.CRM_LOOKUP, named, 500, 500) for named in (flood, ())]
     assert [[len(line) for line in claim.lines] for claim in claims] == [[inbox.MOST_BESIDES], [inbox.MOST_OF_CHAT]]
     assert all(claim.full and claim.left == () for claim in claims)
     drain(desk, worker)

@@ -31,6 +31,21 @@ def test_a_task_that_was_taken_is_kept_nowhere(broker_url):
     assert kept == [[]]
 
 
+def test_tasks_that_are_taken_along_are_kept_nowhere(broker_url):
+    """What a task takes from its queue is gone from Redis."""
+    app = make_app(broker_url)
+    try:
+        hints = Hints(app)
+        for items in ([[1, "{}"]], [2], []):
+            assert hints.publish(Step.CRM_LOOKUP, items)
+        assert hints.take_queued(Step.CRM_LOOKUP, 500) == [[[1, "{}"]], [2], []]
+        with redis.Redis.from_url(broker_url) as client:
+            assert client.llen(Step.CRM_LOOKUP.value) == 0
+            assert client.keys("unacked*") == []
+    finally:
+        app.close()
+
+
 @pytest.mark.parametrize(("url", "unkept"), [("redis://nowhere/0", True), ("amqp://nowhere", False)])
 def test_requests_are_acknowledged_where_tasks_are_kept(url, unkept):
     """RabbitMQ hands out no more tasks than were acknowledged."""

@@ -91,7 +91,7 @@ def test_two_workers_open_one_deal(desk):
     drain(desk, worker, [Step.CRM_LOOKUP, Step.BIND_CHAT])
     with ThreadPoolExecutor(1) as pool:
         with slow.transaction() as connection:
-            claim = inbox.claim(connection, Step.ENSURE_CARD, [first], 1, 0, 0.0)
+            claim = inbox.claim(connection, Step.ENSURE_CARD, [first], 1, 0)
             outcome = ensure_card(connection, claim.lines[0], {})
             inbox.move(connection, Step.ENSURE_CARD, outcome.moves)
             waiting = pool.submit(worker.run, Step.ENSURE_CARD, [second])

@@ -94,33 +94,35 @@ def test_news_of_a_step_need_no_second_task(app, clock, monkeypatch):
 
 
 def test_tasks_are_taken_in_their_order_up_to_a_number_of_items(app):
-    """Each names its items, or asks for what has waited longest; what is too much stays queued."""
+    """Each names its items, or asks for what has waited longest; none is torn."""
     hints = Hints(app)
-    for items in ([[1, "{}"], 2], [], [3], [4], [5]):
+    for items in ([[1, "{}"], 2], [], [3], [4, 5], [6]):
         assert hints.publish(Step.CRM_LOOKUP, items)
     assert hints.take_queued(Step.CRM_LOOKUP, 0) == []
-    assert hints.take_queued(Step.CRM_LOOKUP, 4) == [[[1, "{}"], 2], [], [3], [4]]
+    assert hints.take_queued(Step.CRM_LOOKUP, 4) == [[[1, "{}"], 2], [], [3], [4, 5]]
     assert hints.depths([Step.CRM_LOOKUP]) == {Step.CRM_LOOKUP: 1}
-    assert hints.take_queued(Step.CRM_LOOKUP, 4) == [[5]]
+    assert hints.take_queued(Step.CRM_LOOKUP, 4) == [[6]]
     assert hints.take_queued(Step.CRM_LOOKUP, 4) == []
 
 
-def test_a_task_that_cannot_be_read_loses_none_that_was_taken(app):
+@pytest.mark.parametrize(
+    "odd", ["no task", [], [[], {}, {}], [[5, 0], {}, {}], [["abc", 0], {}, {}], [[[["1", "{}"]], 0], {}, {}]]
+)
+def test_a_task_that_is_none_of_ours_harms_no_other(app, odd):
     """A queue may be edited by hand."""
     hints = Hints(app)
     assert hints.publish(Step.CRM_LOOKUP, [1])
     with app.connection_for_write() as connection, connection.SimpleQueue(Step.CRM_LOOKUP.value) as queue:
-        queue.put("no task")
+        queue.put(odd)
     assert hints.publish(Step.CRM_LOOKUP, [2])
-    assert hints.take_queued(Step.CRM_LOOKUP, 10) == [[1]]
-    assert hints.take_queued(Step.CRM_LOOKUP, 10) == [[2]]
+    assert hints.take_queued(Step.CRM_LOOKUP, 10) == [[1], [], [2]]
 
 
 def test_on_rabbitmq_nobody_asks_what_is_queued():
     """It would cost a channel of its own."""
     app = make_app("amqp://nobody@127.0.0.1:1")
     try:
-        assert not Hints(app).is_queued(Step.BIND_CHAT)
+        assert not Hints(app)._is_queued(Step.BIND_CHAT)
         assert Hints(app).take_queued(Step.CRM_LOOKUP, 10) == []
     finally:
         app.close()
@@ -146,15 +148,24 @@ def test_an_unreadable_queue_is_no_empty_queue():
     hints = Hints(cast(Celery, Away(OSError("refused"))))
     assert hints.depths([Step.BIND_CHAT]) == {}
     assert not hints.publish_if_idle(Step.BIND_CHAT)
+
+
+def test_who_cannot_take_does_not_publish_either(clock):
+    """What it would wait for is the same broker."""
+    app = Away(OSError("refused"))
+    hints = Hints(cast(Celery, app))
     assert hints.take_queued(Step.BIND_CHAT, 10) == []
+    assert not hints.publish(Step.BIND_CHAT, [1])
+    assert app.tried == 1
 
 
 def test_who_cannot_ask_does_not_publish_either(clock):
     """One time-out is enough: the broker is away for both."""
     app = Away(OSError("refused"))
     hints = Hints(cast(Celery, app))
-    assert not hints.is_queued(Step.BIND_CHAT)
-    assert not hints.publish(Step.BIND_CHAT, [1])
+    hints._told_at[Step.BIND_CHAT] = clock[0]
+    assert not hints.publish_news(Step.BIND_CHAT, [1])
+    assert hints.take_queued(Step.BIND_CHAT, 10) == []
     assert app.tried == 1
     clock[0] += 1.01
     assert not hints.publish(Step.BIND_CHAT, [1])

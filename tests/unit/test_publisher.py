@@ -115,3 +115,15 @@ def test_close_publishes_what_waits_and_ends():
     publisher.close()
     assert sum(broker.sizes()) == 3
     assert "publisher" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_what_follows_at_once_waits_for_company():
+    """Where tasks have a least distance, commits that follow each other closely are one."""
+    broker = Broker()
+    broker.open.set()
+    publisher = Publisher(broker.send, distance=0.5)
+    _busy(broker, publisher)
+    for inbox_id in (1, 2):
+        publisher.publish(_pending(inbox_id))
+    publisher.close()
+    assert broker.sizes() == [1, 2]

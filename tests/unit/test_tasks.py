@@ -53,15 +53,16 @@ def test_a_task_takes_others_along(runner):
     assert others.told == [2]
 
 
-def test_one_that_asks_for_what_has_waited_longest_is_not_forgotten(runner):
-    """It is run too: a task that names items leaves what is fresh to the tasks that name it."""
-    run_items(cast(StepRunner, runner), Queued([3], []))([1], 0)
-    assert runner.runs == [([1, 3], {}, 0), ([], {}, 0)]
+def test_one_that_asks_for_what_has_waited_longest_takes_others_too(runner):
+    """What they name is what waits."""
+    run_items(cast(StepRunner, runner), Queued([3], []))([], 0)
+    assert runner.runs == [([3], {}, 0)]
 
 
-def test_who_asks_for_what_has_waited_longest_takes_nobody_along(runner):
-    """It would make it a task that names items."""
+@pytest.mark.parametrize("items", ["abc", [[]], [["1", "one"]], [[1, 2]], [None], [[[1], "one"]]])
+def test_a_task_that_is_none_of_ours_takes_nobody_along(runner, items):
+    """A queue may be edited by hand."""
     others = Queued([3])
-    run_items(cast(StepRunner, runner), others)([], 0)
-    assert runner.runs == [([], {}, 0)]
-    assert others.told == []
+    with pytest.raises(ValueError, match="inbox id"):
+        run_items(cast(StepRunner, runner), others)(items, 0)
+    assert (runner.runs, others.told) == ([], [])
