@@ -29,7 +29,7 @@ def make_app(broker_url: str, visibility_timeout: float = 60.0) -> Celery:
         # The default (anonymous) exchange: with a declared one, publishing after FLUSHALL goes nowhere.
         task_queues=[_task_queue(name, rabbitmq.QUORUM_QUEUE if on_rabbitmq else None) for name in TASK_QUEUES],
         task_default_queue=Step.CRM_LOOKUP.value,
-        # These three are for RabbitMQ: on Redis nothing is acknowledged, and a solo worker pops one task at a time.
+        # These three are for RabbitMQ: on Redis nothing is acknowledged, and a solo consumer pops one task at a time.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=4,

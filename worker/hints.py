@@ -10,6 +10,7 @@ from uuid import uuid4
 import structlog
 from amqp.exceptions import ChannelError, NotFound
 from celery import Celery
+from kombu.exceptions import ContentDisallowed, SerializationError
 
 from config.topology import Step
 from worker.rabbitmq import impatient, is_rabbitmq
@@ -88,9 +89,9 @@ class Hints:
         return bool(depths.get(step))
 
     def take_queued(self, step: Step, most: int) -> list[list[Any]]:
-        """Take tasks of this step from their queue; returns the items of each, in all about `most`.
+        """Take tasks of this step from their queue until they name `most` items, the last one whole.
 
-        On RabbitMQ nothing is taken.
+        Returns the items of each; it is not run on its own any more. On RabbitMQ nothing is taken.
         """
         taken: list[list[Any]] = []
         if self._on_rabbitmq or time.monotonic() < self._away_until:
@@ -98,8 +99,10 @@ class Hints:
         try:
             with self._app.pool.acquire(block=True) as connection, impatient(connection):
                 queue = self._app.amqp.queues[step.value].bind(connection.default_channel)
-                while sum(map(len, taken)) < most and (message := queue.get()) is not None:
-                    taken.append(_items_of(message))
+                while len(taken) < most and sum(map(len, taken)) < most:
+                    if (items := _next_items(queue)) is None:
+                        break
+                    taken.append(items)
         except Exception as error:  # noqa: BLE001  as above
             self._away_until = time.monotonic() + _PAUSE_AFTER_FAILURE
             log.warning("queued_tasks_not_taken", step=step.value, error=error)
@@ -119,20 +122,30 @@ class Hints:
 def is_item(value: object) -> bool:
     """Whether it is what a task may name: an inbox id, or `[inbox id, normalised message as JSON]`."""
     if isinstance(value, list):
-        return len(value) == 2 and isinstance(value[0], int) and isinstance(value[1], str)
-    return isinstance(value, int)
+        return len(value) == 2 and _is_id(value[0]) and isinstance(value[1], str)
+    return _is_id(value)
 
 
-def _items_of(message: Any) -> list[Any]:
-    """What a task names. Nothing if it is none of ours: it must not harm those that are taken with it."""
+def _is_id(value: object) -> bool:
+    return type(value) is int and 0 < value < 2**63
+
+
+def _next_items(queue: Any) -> list[Any] | None:
+    """What the next task of a queue names; None if there is none. Raises the transport's errors.
+
+    A task that is none of ours names nothing: it must not harm those that are taken with it.
+    """
     try:
+        message = queue.get(accept=["json"])
+        if message is None:
+            return None
         items = message.decode()[0][0]
-        if isinstance(items, list) and all(map(is_item, items)):
-            return items
-    except Exception as error:  # noqa: BLE001  whatever somebody has put there
+    except (ValueError, TypeError, LookupError, SerializationError, ContentDisallowed) as error:
         log.warning("queued_task_unreadable", error=error)
-    else:
-        log.warning("queued_task_unreadable", error="it names no items")
+        return []
+    if isinstance(items, list) and all(map(is_item, items)):
+        return items
+    log.warning("queued_task_unreadable", error="it names no items")
     return []
 
 

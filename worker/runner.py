@@ -52,8 +52,11 @@ def nothing_besides(_session: Session) -> Sequence[Step]:
     return ()
 
 
-MOST_TRIES = 5
+MOST_TRIES = 10
 """How often within REMEMBERED an item is hinted again because another worker has its chat; the sweeper does it then."""
+
+PAUSES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.025)
+"""Seconds before it is hinted the first time, the second, and so on, by who had nothing else to do."""
 
 REMEMBERED = 2.0
 """Seconds."""
@@ -112,16 +115,17 @@ class _LeftAgain:
         self._times: dict[int, int] = {}
         self._since = -math.inf
 
-    def of(self, inbox_ids: Sequence[int]) -> list[int]:
-        """Those that are to be hinted again."""
+    def of(self, inbox_ids: Sequence[int]) -> tuple[list[int], int]:
+        """Those that are to be hinted again, and how often one of them was at the most."""
         now = time.monotonic()
         if now - self._since > REMEMBERED:
             self._times.clear()
             self._since = now
         again = [inbox_id for inbox_id in inbox_ids if self._times.get(inbox_id, 0) < MOST_TRIES]
+        times = max((self._times.get(inbox_id, 0) for inbox_id in again), default=0)
         for inbox_id in again:
             self._times[inbox_id] = self._times.get(inbox_id, 0) + 1
-        return again
+        return again, times
 
 
 class StepRunner:
@@ -163,8 +167,10 @@ class StepRunner:
     def _hint_rest(self, tried: "_Tried", tries: int) -> None:
         if self._brake.on:
             return  # the clock hints it when it is to be tried
-        if left := self._left_again.of(tried.left):
-            time.sleep(0.005 * min(tries, MOST_TRIES))  # their chats are in another worker's hands, for milliseconds
+        left, times = self._left_again.of(tried.left)
+        if left:
+            if not tried.tally.ran:  # their chats are in another worker's hands, for milliseconds
+                time.sleep(PAUSES[min(times, len(PAUSES) - 1)])
             self._hints.publish(self._step, left, tries + 1)
         if tried.more:
             self._hints.publish_if_idle(self._step)

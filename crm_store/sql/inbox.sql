@@ -70,7 +70,7 @@ SELECT inbox_id, channel_id, step, reason, fingerprint, 1, error, traceback, who
 -- Chats of the named items, and of those that have waited longest in this step. Those that another worker has are left out.
 WITH candidates AS MATERIALIZED (
     SELECT inbox_id, chat_id FROM inbox_state WHERE inbox_id = ANY(%(named)s) AND stage = %(step)s
-    UNION ALL (
+    UNION (
         SELECT inbox_id, chat_id FROM inbox_state
         WHERE stage = %(step)s AND stage < 'done' AND due_at > '-infinity' AND due_at <= now()
         ORDER BY due_at

@@ -222,6 +222,14 @@ def test_a_hot_chat_does_not_hide_the_named_items_of_others(desk):
         assert [other] in ids(claim)
 
 
+def test_named_items_are_counted_once(desk):
+    """They wait too; but nothing is left where all were looked at."""
+    named = say(desk, *range(3))
+    with claimed(desk, named=named, limit=5, waiting=5) as (_, claim):
+        assert len(claim.lines) == 3
+        assert not claim.full
+
+
 @pytest.mark.parametrize("step", INBOX_STEPS)
 def test_a_doubled_or_late_task_changes_nothing(desk, step):
     """Messages are hints: the same task again, before and after all was done, has no further effect."""

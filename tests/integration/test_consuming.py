@@ -46,6 +46,22 @@ def test_tasks_that_are_taken_along_are_kept_nowhere(broker_url):
         app.close()
 
 
+@pytest.mark.parametrize("odd", ["no JSON", "{}", "5", '{"properties": {"delivery_tag": "x"}, "body": "x"}'])
+def test_what_is_no_task_at_all_harms_no_other(broker_url, odd):
+    """A queue may be edited by hand; the broker is not away."""
+    app = make_app(broker_url)
+    try:
+        hints = Hints(app)
+        assert hints.publish(Step.CRM_LOOKUP, [1])
+        with redis.Redis.from_url(broker_url) as client:
+            client.lpush(Step.CRM_LOOKUP.value, odd)
+        assert hints.publish(Step.CRM_LOOKUP, [2])
+        assert hints.take_queued(Step.CRM_LOOKUP, 10) == [[1], [], [2]]
+        assert hints.publish(Step.CRM_LOOKUP, [3])
+    finally:
+        app.close()
+
+
 @pytest.mark.parametrize(("url", "unkept"), [("redis://nowhere/0", True), ("amqp://nowhere", False)])
 def test_requests_are_acknowledged_where_tasks_are_kept(url, unkept):
     """RabbitMQ hands out no more tasks than were acknowledged."""

@@ -53,6 +53,10 @@ class Away:
         raise self._error
 
 
+def _away(_: object) -> list[object]:
+    raise OSError("away")
+
+
 @pytest.fixture
 def clock(monkeypatch) -> list[float]:
     """The clock of hints, set by hand."""
@@ -106,7 +110,16 @@ def test_tasks_are_taken_in_their_order_up_to_a_number_of_items(app):
 
 
 @pytest.mark.parametrize(
-    "odd", ["no task", [], [[], {}, {}], [[5, 0], {}, {}], [["abc", 0], {}, {}], [[[["1", "{}"]], 0], {}, {}]]
+    "odd",
+    [
+        "no task",
+        [],
+        [[], {}, {}],
+        [[5, 0], {}, {}],
+        [["abc", 0], {}, {}],
+        [[[["1", "{}"]], 0], {}, {}],
+        [[[True], 0], {}, {}],
+    ],
 )
 def test_a_task_that_is_none_of_ours_harms_no_other(app, odd):
     """A queue may be edited by hand."""
@@ -116,6 +129,15 @@ def test_a_task_that_is_none_of_ours_harms_no_other(app, odd):
         queue.put(odd)
     assert hints.publish(Step.CRM_LOOKUP, [2])
     assert hints.take_queued(Step.CRM_LOOKUP, 10) == [[1], [], [2]]
+
+
+def test_what_was_taken_before_the_broker_went_away_is_kept(app, monkeypatch):
+    """Nobody else names it any more."""
+    hints = Hints(app)
+    assert hints.publish(Step.CRM_LOOKUP, [1])
+    answers = iter([hints_module._next_items])
+    monkeypatch.setattr(hints_module, "_next_items", lambda queue: next(answers, _away)(queue))
+    assert hints.take_queued(Step.CRM_LOOKUP, 10) == [[1]]
 
 
 def test_on_rabbitmq_nobody_asks_what_is_queued():

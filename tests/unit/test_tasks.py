@@ -5,7 +5,10 @@ from typing import Any, cast
 
 import pytest
 
-from worker.runner import Carried, StepRunner
+from config.topology import INBOX_STEPS, Step
+from worker.hints import Hints
+from worker.process import _work
+from worker.runner import Carried, Limits, StepRunner
 from worker.tasks import run_items
 
 pytestmark = pytest.mark.unit
@@ -59,10 +62,30 @@ def test_one_that_asks_for_what_has_waited_longest_takes_others_too(runner):
     assert runner.runs == [([3], {}, 0)]
 
 
-@pytest.mark.parametrize("items", ["abc", [[]], [["1", "one"]], [[1, 2]], [None], [[[1], "one"]]])
+@pytest.mark.parametrize("items", ["abc", [[]], [["1", "one"]], [[1, 2]], [None], [[[1], "one"]], [True], [2**63]])
 def test_a_task_that_is_none_of_ours_takes_nobody_along(runner, items):
     """A queue may be edited by hand."""
     others = Queued([3])
     with pytest.raises(ValueError, match="inbox id"):
         run_items(cast(StepRunner, runner), others)(items, 0)
     assert (runner.runs, others.told) == ([], [])
+
+
+class Asked(Hints):
+    """Notes what is to be taken."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Step, int]] = []
+
+    def take_queued(self, step: Step, most: int) -> list[list[Any]]:
+        self.asked.append((step, most))
+        return []
+
+
+def test_only_the_first_step_takes_others_along_until_the_batch_is_full(runner):
+    """Behind it one task is queued at a time."""
+    hints = Asked()
+    for step in INBOX_STEPS:
+        _work(step, cast(StepRunner, runner), hints, Limits(batch=10))([1, 2, 3], 0)
+    assert hints.asked == [(INBOX_STEPS[0], 7)]
+    assert len(runner.runs) == len(INBOX_STEPS)
