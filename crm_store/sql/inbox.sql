@@ -82,7 +82,7 @@ WITH candidates AS MATERIALIZED (
 )
 SELECT
     ARRAY(SELECT id FROM locked), count(*), count(DISTINCT chat_id),
-    ARRAY(SELECT DISTINCT inbox_id FROM candidates WHERE chat_id NOT IN (SELECT id FROM locked))
+    ARRAY(SELECT inbox_id FROM candidates WHERE chat_id NOT IN (SELECT id FROM locked))
 FROM candidates
 
 -- name: left_behind
