@@ -91,10 +91,14 @@ class Coverage:
         processes: how many there are of each kind. enough: so many required pairs are; None: all.
         """
         self._most = {kind: max(1, count - 1) for kind, count in processes.items()}
+        self._single = {kind for kind, count in processes.items() if count == 1}
         self.required = tuple(required)
         self.goal = len(self.required) if enough is None else min(enough, len(self.required))
         self.only_required = True
-        """Whether nobody is told to die where nothing is required, and all hurry; else it is left to chance."""
+        """Whether nobody is told to die where nothing is required, and all hurry; else it is left to chance.
+
+        The only process of its kind is never left to that: it would die at every start, and do nothing between.
+        """
         self.others: tuple[Pair, ...] = ()
         self.learn(others)
         self._fired_file = fired_file
@@ -185,10 +189,11 @@ class Coverage:
     def _free(self, kind: str) -> dict[str, list[Pair]]:
         """As `_open`, where somebody more may be told to die now."""
         told = self._told(kind)
+        only_required = self.only_required or kind in self._single
         return {
             scope: pairs
             for scope, pairs in self._open(kind).items()
-            if told[scope] < IN_ONE_STEP and (self._requires(pairs) or not self.only_required)
+            if told[scope] < IN_ONE_STEP and (self._requires(pairs) or not only_required)
         }
 
     def _open(self, kind: str) -> dict[str, list[Pair]]:

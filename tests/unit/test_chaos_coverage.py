@@ -90,6 +90,17 @@ def test_first_what_is_required(tmp_path: Path) -> None:
     assert coverage.others == (ACT,)
 
 
+def test_a_single_process_dies_only_where_it_has_to(tmp_path: Path) -> None:
+    """Left to chance it would die at every start, never grow old enough for another fault, and do no work."""
+    sweep: Pair = ("clock", "sweep/BEGIN", "sweep/hint")
+    coverage = Coverage([TICK], [sweep], tmp_path / "fired", {"clock": 1})
+    coverage.only_required = False
+    of_sweep = {"sweep/BEGIN>sweep/COMMIT", "sweep/BEGIN>sweep/hint"}
+    assert armed_with(coverage.environment("clock-1", "clock")) == of_sweep
+    died(tmp_path / "fired", TICK)
+    assert armed_with(coverage.environment("clock-1", "clock")) == set()
+
+
 def test_the_pipeline_is_all_but_operators_acts() -> None:
     """Accepting, steps, delivery and clocks."""
     assert [of_pipeline(pair) for pair in (ACCEPT, BIND[0], DELIVER, TICK, ACT)] == [True, True, True, True, False]
