@@ -27,14 +27,14 @@ class ArrayDumper(ListDumper):
         kinds = _kinds(obj)
         if kinds == {int}:
             return _INTS
-        return _TEXTS if kinds == {str} else super().get_key(obj, format)
+        return _TEXTS if kinds <= {str} else super().get_key(obj, format)
 
     def upgrade(self, obj: list[Any], format: PyFormat) -> BaseListDumper:  # noqa: A002  as above
         """The dumper for lists of this key."""
         kinds = _kinds(obj)
         if kinds == {int}:
             return _IntsDumper(self.cls, self._tx)
-        return _TextsDumper(self.cls, self._tx) if kinds == {str} else super().upgrade(obj, format)
+        return _TextsDumper(self.cls, self._tx) if kinds <= {str} else super().upgrade(obj, format)
 
     def dump(self, obj: list[Any]) -> Buffer | None:
         """Raises psycopg.DataError for a NUL and UnicodeEncodeError for a lone surrogate, as psycopg does."""
